@@ -1,0 +1,94 @@
+"""Spatial pooling of feature maps on a group."""
+
+import keras
+
+from keras_equivariant.layers.orientations import merge_orientations, split_orientations
+
+
+class _GroupPooling:
+    """Pools each orientation as a planar map, whatever the group; goes before a Keras pooling class."""
+
+    def __init__(self, pool_size, strides=None, padding="valid", data_format=None, name=None, **kwargs):
+        super().__init__(pool_size, strides=strides, padding=padding, data_format=data_format, name=name, **kwargs)
+        if self.data_format != "channels_last":
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        self.input_spec = keras.layers.InputSpec(ndim=len(self.pool_size) + 3)
+
+    def call(self, inputs):
+        return split_orientations(super().call(merge_orientations(inputs)), inputs.shape[-2])
+
+    def compute_output_shape(self, input_shape):
+        *planar, orientations, channels = input_shape
+        return (*super().compute_output_shape((*planar, channels))[:-1], orientations, channels)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class GroupMaxPooling2D(_GroupPooling, keras.layers.MaxPooling2D):
+    """Max pooling over space, in each orientation by itself.
+
+        y(u, s, c) = max { x(stride * u + v, s, c) : v in the pooling window }
+
+    Pooling is equivariant exactly when its windows turn onto windows: with `"valid"` padding, when
+    `size - pool_size` is a multiple of the stride.
+
+    Args:
+        pool_size: int or pair of ints, the window in pixels.
+        strides: int or pair of ints, in pixels, or `None` for `pool_size`.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        name: Name of the layer.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, S, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, S, channels)`.
+
+    Raises:
+        ValueError: If the data format is not `"channels_last"` or the input has not five axes.
+
+    Example:
+
+    >>> GroupMaxPooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape
+    (1, 12, 12, 4, 10)
+
+    Reference:
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equation 16.
+    """
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
+    """Average pooling over space, in each orientation by itself.
+
+        y(u, s, c) = mean { x(stride * u + v, s, c) : v in the pooling window }
+
+    Pooling is equivariant exactly when its windows turn onto windows: with `"valid"` padding, when
+    `size - pool_size` is a multiple of the stride.
+
+    Args:
+        pool_size: int or pair of ints, the window in pixels.
+        strides: int or pair of ints, in pixels, or `None` for `pool_size`.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        name: Name of the layer.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, S, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, S, channels)`.
+
+    Raises:
+        ValueError: If the data format is not `"channels_last"` or the input has not five axes.
+
+    Example:
+
+    >>> GroupAveragePooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape
+    (1, 12, 12, 4, 10)
+
+    Reference:
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3.
+    """

@@ -1,0 +1,13 @@
+"""The orientation axis of a feature map: folded into the channels for a planar operation, and back."""
+
+from keras import ops
+
+
+def merge_orientations(x):
+    """Reshapes `(batch, *space, S, channels)` to `(batch, *space, S * channels)`."""
+    return ops.reshape(x, (-1, *ops.shape(x)[1:-2], x.shape[-2] * x.shape[-1]))
+
+
+def split_orientations(x, orientations):
+    """Reshapes `(batch, *space, S * channels)` to `(batch, *space, S, channels)`, S being `orientations`."""
+    return ops.reshape(x, (-1, *ops.shape(x)[1:-1], orientations, x.shape[-1] // orientations))

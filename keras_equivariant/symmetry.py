@@ -1,0 +1,272 @@
+"""Finite symmetry groups as integer matrices, and how they move the cells of an array.
+
+A symmetry group such as p4 is made of translations and of a finite point group: the transformations that keep the
+origin in place. Translations are what a convolution does anyway, so a group is described by its point group alone,
+one integer matrix for each element.
+"""
+
+import numpy as np
+
+
+class SymmetryGroup:
+    """A point group, given by its matrices.
+
+    Matrices act on column vectors `(x, y)`, x to the right and y up; in 3-D, on `(x, y, z)`, z along the depth axis.
+    An array stores x along its last axis, y against the one before and z along the one before that, so the matrix
+    `[[0, -1], [1, 0]]` turns an image as `numpy.rot90(image)` does.
+
+    Args:
+        name: Name under which layers refer to the group, such as `"p4"`.
+        matrices: Integer array `(S, d, d)`. Element 0 is the identity, no element appears twice, and the product of
+            any two is again one of them.
+
+    Attributes:
+        order: Number of elements, S.
+        dimension: Number of spatial dimensions, d.
+        matrices: The matrices, read-only.
+        product: Integer array `(S, S)`; `product[a, b]` is the index of the product a b (first b, then a).
+        inverse: Integer array `(S,)`; `inverse[a]` is the index of the inverse of a.
+
+    Raises:
+        ValueError: If the matrices are not integer, or do not form a group with the identity first.
+
+    Example:
+
+    >>> group = SymmetryGroup("half_turn", [[[1, 0], [0, 1]], [[-1, 0], [0, -1]]])
+    >>> group.order, group.inverse.tolist()
+    (2, [0, 1])
+
+    Reference:
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), sections 4.1 to 4.3.
+    """
+
+    def __init__(self, name, matrices):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"`name` must be a string that is not empty. Received: name={name!r}")
+        self.name = name
+        self.matrices = _read_only(_integer_matrices(name, matrices))
+        self.order, self.dimension = self.matrices.shape[:2]
+        self.product = _read_only(_product_table(name, self.matrices))
+        self.inverse = _read_only(np.argmin(self.product, axis=1))
+
+    def __repr__(self):
+        return f"SymmetryGroup({self.name!r}, order={self.order}, dimension={self.dimension})"
+
+    def subgroup(self, name):
+        """Finds the elements of another registered group among this group's.
+
+        Args:
+            name: Name of a registered group of the same dimension.
+
+        Returns:
+            Integer array: for each element of the subgroup, its index in this group.
+
+        Raises:
+            ValueError: If the name is unknown or the group is not a subgroup, by its very matrices.
+        """
+        other = get_symmetry(name)
+        if other.dimension == self.dimension:
+            same = (other.matrices[:, None] == self.matrices[None]).all(axis=(2, 3))
+            if same.any(axis=1).all():
+                return same.argmax(axis=1)
+        raise ValueError(f"`subgroup` must name a subgroup of {self.name!r}. Received: subgroup={name!r}")
+
+    def cosets(self, subgroup):
+        """Splits the group into the left cosets gH of a subgroup H.
+
+        Args:
+            subgroup: Name of the subgroup.
+
+        Returns:
+            Integer array `(S / order of H, order of H)`: row i holds the elements of coset i, its representative
+            first. Cosets are ordered by their representatives, so coset 0 is H itself.
+
+        Raises:
+            ValueError: If the name is not that of a subgroup.
+        """
+        members = np.sort(self.product[:, self.subgroup(subgroup)], axis=1)
+        representatives = np.unique(members[:, 0])
+        return members[representatives]
+
+    def act_on_cosets(self, subgroup):
+        """Tells where each element sends each coset of a subgroup.
+
+        Args:
+            subgroup: Name of the subgroup H.
+
+        Returns:
+            Integer array `(S, S / order of H)`; entry `[g, i]` is the index of the coset g x_i H.
+
+        Raises:
+            ValueError: If the name is not that of a subgroup.
+        """
+        cosets = self.cosets(subgroup)
+        coset_of = np.empty(self.order, dtype=np.int64)
+        coset_of[cosets] = np.arange(len(cosets))[:, None]
+        return coset_of[self.product[:, cosets[:, 0]]]
+
+    def act_on_grid(self, element, size):
+        """Tells where the cells of an array come from when an element turns it about its centre.
+
+        Args:
+            element: Index of the element.
+            size: Spatial shape of the array, in the order of its axes, such as `(height, width)`.
+
+        Returns:
+            The spatial shape of the turned array, and an integer array of that shape: the flat index of the cell
+            each value comes from, or -1 where that lies outside of the array or between its cells.
+
+        Raises:
+            ValueError: If `size` has not as many axes as the group has dimensions.
+        """
+        size = tuple(size)
+        if len(size) != self.dimension:
+            raise ValueError(
+                f"`size` must have {self.dimension} axes for the symmetry {self.name!r}. Received: size={size}"
+            )
+        matrix = self.matrices[element]
+        turned = size
+        if _permutes_axes(matrix):
+            turned = tuple(int(n) for n in (np.abs(matrix) @ size[::-1])[::-1])
+        source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
+        return turned, _flat_index(source, size).reshape(turned)
+
+
+def get_symmetry(name):
+    """Returns the registered symmetry group of that name.
+
+    Args:
+        name: Name of the group, such as `"p4m"`.
+
+    Returns:
+        The `SymmetryGroup`.
+
+    Raises:
+        ValueError: If no group of that name is registered.
+
+    Example:
+
+    >>> get_symmetry("p4m").order
+    8
+    """
+    if not isinstance(name, str) or name not in _REGISTRY:
+        raise ValueError(f"`symmetry` must be one of {list_symmetries()}. Received: symmetry={name!r}")
+    return _REGISTRY[name]
+
+
+def register_symmetry(group):
+    """Makes a group known by its name to every layer.
+
+    A saved model stores the name alone, so register the group before loading the model.
+
+    Args:
+        group: A `SymmetryGroup`.
+
+    Returns:
+        The group.
+
+    Raises:
+        ValueError: If it is no `SymmetryGroup`, or another group has that name.
+
+    Example:
+
+    >>> group = register_symmetry(SymmetryGroup("half_turn", [[[1, 0], [0, 1]], [[-1, 0], [0, -1]]]))
+    >>> "half_turn" in list_symmetries()
+    True
+    """
+    if not isinstance(group, SymmetryGroup):
+        raise ValueError(f"`group` must be a `SymmetryGroup`. Received: group={group!r}")
+    known = _REGISTRY.setdefault(group.name, group)
+    if not np.array_equal(known.matrices, group.matrices):
+        raise ValueError(f"`group` must not take the name of another registered group. Received: group={group!r}")
+    return known
+
+
+def list_symmetries():
+    """Returns the names of all registered groups, in the order of their registration."""
+    return list(_REGISTRY)
+
+
+def _read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+def _integer_matrices(name, matrices):
+    try:
+        given = np.array(matrices, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.empty(0)
+    if given.ndim != 3 or 0 in given.shape or given.shape[1] != given.shape[2] or not (given == given.round()).all():
+        raise ValueError(
+            f"`matrices` of {name!r} must be integer, of shape (S, d, d). Received: matrices of shape {given.shape}"
+        )
+    return given.astype(np.int64)
+
+
+def _product_table(name, matrices):
+    if not np.array_equal(matrices[0], np.eye(matrices.shape[1])):
+        raise ValueError(
+            f"`matrices` of {name!r} must begin with the identity. Received: matrices[0]={matrices[0].tolist()}"
+        )
+    index = {matrix.tobytes(): i for i, matrix in enumerate(matrices)}
+    if len(index) < len(matrices):
+        raise ValueError(
+            f"`matrices` of {name!r} must differ from one another. "
+            f"Received: {len(matrices)} matrices, {len(index)} of them distinct"
+        )
+    products = matrices[:, None] @ matrices[None]
+    table = np.array([[index.get(matrix.tobytes(), -1) for matrix in row] for row in products])
+    if (table < 0).any():
+        a, b = np.argwhere(table < 0)[0]
+        raise ValueError(
+            f"`matrices` of {name!r} must form a group: the product of any two must be one of them. "
+            f"Received: matrices {a} and {b}, whose product {products[a, b].tolist()} is not"
+        )
+    return table
+
+
+def _permutes_axes(matrix):
+    """Whether a matrix maps every axis to an axis, so that it turns any rectangular array into another."""
+    return bool((np.abs(matrix).sum(axis=0) == 1).all() and (np.abs(matrix).sum(axis=1) == 1).all())
+
+
+def _signs(dimension):
+    """Direction of x, y, z along the array's last, last but one, last but two axes: rows count downwards, y up."""
+    return np.array([1, -1, 1])[:dimension]
+
+
+def _coordinates(size):
+    """Positions (x, y, ...) of an array's cells, in row-major order, relative to its centre.
+
+    They are doubled, because the centre of an even size lies between two cells.
+    """
+    cells = np.indices(size).reshape(len(size), -1).T
+    return (2 * cells - (np.array(size) - 1))[:, ::-1] * _signs(len(size))
+
+
+def _flat_index(coordinates, size):
+    """The inverse of `_coordinates`: row-major indices of the cells at these positions, -1 where there is none."""
+    doubled = (coordinates * _signs(len(size)))[:, ::-1] + (np.array(size) - 1)
+    cells = doubled // 2
+    inside = ((doubled % 2 == 0) & (cells >= 0) & (cells < size)).all(axis=1)
+    return np.where(inside, np.ravel_multi_index(np.where(inside[:, None], cells, 0).T, size), -1)
+
+
+def _square_lattice_groups():
+    identity, quarter_turn, mirror = np.eye(2, dtype=int), np.array([[0, -1], [1, 0]]), np.diag([-1, 1])
+    quarter_turns = [np.linalg.matrix_power(quarter_turn, r) for r in range(4)]
+    half_turns = quarter_turns[::2]
+    return {
+        "p1": [identity],
+        "p2": half_turns,
+        "p4": quarter_turns,
+        "pm": [identity, mirror],
+        "pmm": [*half_turns, *(mirror @ turn for turn in half_turns)],
+        "p4m": [*quarter_turns, *(mirror @ turn for turn in quarter_turns)],
+    }
+
+
+_REGISTRY = {}
+for _name, _matrices in _square_lattice_groups().items():
+    register_symmetry(SymmetryGroup(_name, _matrices))

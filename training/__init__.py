@@ -1,0 +1,1 @@
+"""Recipes, data pipelines, runs and the command line."""

@@ -1,0 +1,55 @@
+"""Population statistics for batch normalisation."""
+
+import keras
+from keras import ops
+
+
+def reestimate_batch_norm(model, batches):
+    """Replaces the moving averages of all batch normalisations by the statistics of a pass over the training set.
+
+    The moving averages lag behind the weights and remember the first steps of a short training. Here every batch is
+    normalised by its own mean and variance, as in training but with dropout off, and the mean and the variance over
+    all batches together are kept. Weights do not change.
+
+    Args:
+        model: A functional `keras.Model`; one without batch normalisation stays as it is.
+        batches: Iterable of `(images, labels)`, as for training.
+
+    Raises:
+        ValueError: If there is no batch.
+
+    Reference:
+        [Ioffe & Szegedy, 2015](https://arxiv.org/abs/1502.03167), algorithm 2.
+    """
+    norms, statistics = _statistics_model(model)
+    if not norms:
+        return
+    count, means, squares = 0, [0.0] * len(norms), [0.0] * len(norms)
+    for images, _ in batches:
+        count += len(images)
+        for i, (mean, variance) in enumerate(statistics.predict_on_batch(images)):
+            means[i] = means[i] + len(images) * mean.astype("float64")
+            squares[i] = squares[i] + len(images) * (variance + mean.astype("float64") ** 2)
+    if count == 0:
+        raise ValueError("`batches` must not be empty. Received: no batch")
+    for norm, mean, square in zip(norms, means, squares, strict=True):
+        norm.moving_mean.assign(mean / count)
+        norm.moving_variance.assign(square / count - (mean / count) ** 2)
+
+
+def _statistics_model(model):
+    """The batch normalisations of a model, and a model from images to the mean and variance that each sees."""
+    norms, moments = [], []
+
+    def call(layer, x, *args, **kwargs):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer(x, *args, **kwargs)
+        mean, variance = ops.moments(ops.cast(x, "float32"), axes=list(range(len(x.shape) - 1)))
+        norms.append(layer)
+        moments.append((mean, variance))
+        return ops.batch_normalization(
+            x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
+        )
+
+    batch_normalised = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+    return norms, keras.Model(batch_normalised.inputs, moments)

@@ -1,0 +1,88 @@
+"""The picture of a run."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from keras_equivariant.layers import GroupConv2D
+from training.run_folder import replacing
+from training.transforms import rotate
+
+_FILTERS = 8
+_SHOWN_CLASS = 4  # a digit that looks different in every rotation
+_BLUE, _ORANGE = "#1f77b4", "#ff7f0e"
+
+
+def draw_report(path, model, data, history, metrics):
+    """Draws learning curves, a digit in four rotations with the predictions for each, and learned filters.
+
+    Args:
+        path: PNG file to write.
+        model: The trained `keras.Model`.
+        data: `LabelledImages`.
+        history: List of dictionaries, one for each epoch.
+        metrics: Dictionary of results.
+    """
+    figure = Figure(figsize=(12, 11), layout="constrained")
+    curves, digits, filters = figure.subfigures(3, 1, height_ratios=[3, 4, 3])
+    figure.suptitle(
+        f"{metrics['model']}: {metrics['test_error']:.2f} % error on unseen digits in eight rotations, "
+        f"{metrics['parameters']:,} parameters"
+    )
+    _draw_curves(curves, history)
+    _draw_rotations(digits, model, data)
+    _draw_filters(filters, model)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110)
+
+
+def _draw_curves(figure, history):
+    epochs = [row["epoch"] + 1 for row in history]
+    for axes, quantity, scale in zip(figure.subplots(1, 2), ("loss", "error"), ("log", "linear"), strict=True):
+        for prefix, label, colour in (("", "training", _BLUE), ("val_", "validation", _ORANGE)):
+            values = [_error_or_loss(row, prefix, quantity) for row in history]
+            axes.plot(epochs, values, label=label, color=colour)
+        axes.set(xlabel="epoch", ylabel="error (%)" if quantity == "error" else quantity, yscale=scale)
+        axes.grid(alpha=0.3)
+        axes.legend()
+
+
+def _error_or_loss(row, prefix, quantity):
+    return row[f"{prefix}loss"] if quantity == "loss" else 100 * (1 - row[f"{prefix}accuracy"])
+
+
+def _draw_rotations(figure, model, data):
+    """A test image, turned by 0, 90, 180 and 270 degrees, above the probabilities of the classes."""
+    shown = np.argmax(data.test.labels == _SHOWN_CLASS)
+    image, label = data.test.images[shown], data.test.labels[shown]
+    angles = np.arange(4, dtype="float32") * np.pi / 2
+    turned = rotate(tf.constant(np.stack([image] * 4)), angles).numpy()
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(model(data.standardise(turned))))
+    figure.suptitle(f"One digit, a {label}, in four rotations: the predicted probabilities")
+    pictures, charts = figure.subplots(2, 4)
+    for i in range(4):
+        pictures[i].imshow(turned[i, :, :, 0], cmap="gray_r")
+        pictures[i].set_title(f"{90 * i} degrees")
+        pictures[i].axis("off")
+        colours = [_ORANGE if k == label else _BLUE for k in range(data.classes)]
+        charts[i].bar(range(data.classes), probabilities[i], color=colours)
+        charts[i].set(ylim=(0, 1), xticks=range(data.classes))
+
+
+def _draw_filters(figure, model):
+    """Filters of the first convolution; one row for each copy that the symmetry makes of them."""
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    kernel, copies = layer.kernel, 1
+    if isinstance(layer, GroupConv2D):
+        kernel, copies = layer.expanded_kernel, layer.output.shape[-2]
+    kernel = keras.ops.convert_to_numpy(kernel)[:, :, 0]
+    kernel = kernel.reshape(*kernel.shape[:2], copies, -1)
+    count = min(_FILTERS, kernel.shape[-1])
+    limit = np.abs(kernel).max()
+    figure.suptitle(f"Filters of the first layer{', and their transformed copies' if copies > 1 else ''}")
+    grid = figure.subplots(copies, count, squeeze=False)
+    for row in range(copies):
+        for column in range(count):
+            grid[row, column].imshow(kernel[:, :, row, column], cmap="RdBu", vmin=-limit, vmax=limit)
+            grid[row, column].set(xticks=[], yticks=[])
