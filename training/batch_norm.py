@@ -44,12 +44,14 @@ def _statistics_model(model):
     def call(layer, x, *args, **kwargs):
         if not isinstance(layer, keras.layers.BatchNormalization):
             return layer(x, *args, **kwargs)
-        mean, variance = ops.moments(ops.cast(x, "float32"), axes=list(range(len(x.shape) - 1)))
+        y = ops.cast(x, "float32")
+        mean, variance = ops.moments(y, axes=list(range(len(y.shape) - 1)))
         norms.append(layer)
         moments.append((mean, variance))
-        return ops.batch_normalization(
-            x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
-        )
+        y = (y - mean) * ops.rsqrt(variance + layer.epsilon)
+        y = y * layer.gamma if layer.scale else y
+        y = y + layer.beta if layer.center else y
+        return ops.cast(y, layer.compute_dtype)
 
     batch_normalised = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
     return norms, keras.Model(batch_normalised.inputs, moments)

@@ -169,7 +169,7 @@ def load_checkpoint(path, variables):
         ValueError: If the file is damaged or of another model.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             history = json.loads(str(stored["history"]))
             arrays = [stored[str(i)] for i in range(len(stored.files) - 1)]
     except Exception as error:

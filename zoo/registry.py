@@ -22,7 +22,7 @@ def register(builder):
     return builder
 
 
-def create(name, **kwargs):
+def create(name, /, **kwargs):
     """Builds a model of the zoo.
 
     Args:

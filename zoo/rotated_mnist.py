@@ -44,7 +44,7 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, name="z2
         return layers.Conv2D(channels, size, kernel_initializer=_INITIALIZER)(x)
 
     inputs = keras.Input(input_shape)
-    x = _trunk(inputs, convolve, filters, layers.MaxPooling2D, dropout=dropout)
+    x = _trunk(inputs, convolve, filters, layers.MaxPooling2D, dropout)
     return keras.Model(inputs, _scores(convolve(x, classes, 4)), name=name)
 
 
@@ -76,7 +76,7 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
         return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER)(x)
 
     inputs = keras.Input(input_shape)
-    x = _trunk(inputs, convolve, filters, GroupMaxPooling2D, dropout=dropout)
+    x = _trunk(inputs, convolve, filters, GroupMaxPooling2D, dropout)
     return keras.Model(inputs, _scores(CosetPooling(symmetry)(convolve(x, classes, 4))), name=name)
 
 
@@ -109,19 +109,22 @@ def p4cnn_rotation_pooling(
     def convolve(x, channels, size):
         return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER)(x)
 
+    def pool_orientations(x):
+        return CosetPooling(symmetry)(x)
+
     inputs = keras.Input(input_shape)
-    x = _trunk(inputs, convolve, filters, layers.MaxPooling2D, after=CosetPooling(symmetry), dropout=dropout)
-    return keras.Model(inputs, _scores(CosetPooling(symmetry)(convolve(x, classes, 4))), name=name)
+    x = _trunk(inputs, convolve, filters, layers.MaxPooling2D, dropout, after_activation=pool_orientations)
+    return keras.Model(inputs, _scores(pool_orientations(convolve(x, classes, 4))), name=name)
 
 
-def _trunk(x, convolve, filters, pooling, dropout, after=None):
-    """The six hidden layers; `after`, where given, follows the activation of each."""
+def _trunk(x, convolve, filters, pooling, dropout, after_activation=None):
+    """The six hidden layers."""
     for layer in range(1, 7):
         x = convolve(x, filters, 3)
         x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
         x = layers.ReLU()(x)
-        if after is not None:
-            x = after(x)
+        if after_activation is not None:
+            x = after_activation(x)
         if layer == 2:
             x = pooling(2)(x)
         elif dropout:

@@ -44,9 +44,9 @@ class CosetPooling(keras.layers.Layer):
     Example:
 
     >>> x = keras.random.normal((2, 8, 8, 8, 16))
-    >>> CosetPooling("p4m")(x).shape
+    >>> print(CosetPooling("p4m")(x).shape)
     (2, 8, 8, 16)
-    >>> CosetPooling("p4m", "p4")(x).shape
+    >>> print(CosetPooling("p4m", "p4")(x).shape)
     (2, 8, 8, 2, 16)
 
     Reference:

@@ -70,9 +70,9 @@ class GroupConv2D(keras.layers.Conv2D):
 
     >>> image = keras.random.normal((2, 9, 9, 3))
     >>> x = GroupConv2D(16, 3, "p4")(image)
-    >>> x.shape
+    >>> print(x.shape)
     (2, 7, 7, 4, 16)
-    >>> GroupConv2D(32, 3, "p4", padding="same")(x).shape
+    >>> print(GroupConv2D(32, 3, "p4", padding="same")(x).shape)
     (2, 7, 7, 4, 32)
 
     Reference:

@@ -50,7 +50,7 @@ class GroupMaxPooling2D(_GroupPooling, keras.layers.MaxPooling2D):
 
     Example:
 
-    >>> GroupMaxPooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape
+    >>> print(GroupMaxPooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape)
     (1, 12, 12, 4, 10)
 
     Reference:
@@ -86,7 +86,7 @@ class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
 
     Example:
 
-    >>> GroupAveragePooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape
+    >>> print(GroupAveragePooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape)
     (1, 12, 12, 4, 10)
 
     Reference:

@@ -1,0 +1,117 @@
+"""What the tests of all layers share."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parent.parent
+# torch.compile takes minutes for each model, and warns of its own code.
+COMPILES = keras.config.backend() != "torch"
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+
+
+def random_array(*shape, dtype="float32", seed=0):
+    """Normal random numbers; an image or a feature map without any symmetry of its own."""
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def to_numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def relative_error(actual, expected):
+    """Largest deviation, relative to the largest expected value."""
+    actual, expected = np.asarray(to_numpy(actual), "float64"), np.asarray(to_numpy(expected), "float64")
+    if actual.shape != expected.shape:
+        raise AssertionError(f"shapes differ: {actual.shape} and {expected.shape}")
+    return np.abs(actual - expected).max() / np.abs(expected).max()
+
+
+def randomise(layer, seed=0):
+    """Gives every weight random values, biases and scales included, which initialisers leave at 0 and 1."""
+    rng = np.random.default_rng(seed)
+    for variable in layer.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+
+
+def gradients(layer, x, upstream):
+    """Gradients of sum(upstream * layer(x)) for x and for each trainable variable, by automatic differentiation."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(upstream * layer(x))
+        found = tape.gradient(loss, [x, *(variable.value for variable in layer.trainable_variables)])
+    elif keras.config.backend() == "jax":
+        import jax
+
+        def loss(x, values):
+            return (upstream * layer.stateless_call(values, layer.non_trainable_variables, x)[0]).sum()
+
+        at_x, at_values = jax.grad(loss, (0, 1))(x, [variable.value for variable in layer.trainable_variables])
+        found = [at_x, *at_values]
+    else:
+        import torch
+
+        x = torch.tensor(x, requires_grad=True)
+        values = [variable.value for variable in layer.trainable_variables]
+        found = torch.autograd.grad((torch.tensor(upstream) * layer(x)).sum(), [x, *values])
+    return [to_numpy(gradient) for gradient in found]
+
+
+def check_layer(layer_class, arguments, input_shape):
+    """What every layer must do, whatever it computes.
+
+    Args:
+        layer_class: The class.
+        arguments: Dictionary of constructor arguments, as few as possible at their defaults.
+        input_shape: Shape of an input, with the batch.
+    """
+    x = random_array(*input_shape)
+    layer = layer_class(**arguments)
+    y = layer(x)
+
+    for name in arguments:
+        assert name in layer.get_config(), f"{name} is missing from the configuration"
+    again = layer_class.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    again(x)
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(to_numpy(again(x)), to_numpy(y))
+    registered = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(registered) is layer_class
+
+    assert layer.compute_output_shape(input_shape) == tuple(y.shape)
+    inputs = keras.Input(input_shape[1:])
+    trained = layer_class.from_config(layer.get_config())
+    outputs = trained(inputs)
+    assert outputs.shape == (None, *y.shape[1:])
+
+    model = keras.Model(inputs, keras.layers.Dense(1)(outputs))
+    model.compile("sgd", "mse", jit_compile=COMPILES)
+    before = [to_numpy(variable) for variable in trained.trainable_variables]
+    loss = model.train_on_batch(x, random_array(*model.compute_output_shape(input_shape), seed=1))
+    assert np.isfinite(loss)
+    for variable, value in zip(trained.trainable_variables, before, strict=True):
+        assert (to_numpy(variable) != value).any(), f"a training step has not changed {variable.path}"
+
+    assert "bfloat16" in str(layer_class(**arguments, dtype="mixed_bfloat16")(x).dtype)
+
+
+def run_python(code, *arguments, **environment):
+    """Runs a program in a new process and returns what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout

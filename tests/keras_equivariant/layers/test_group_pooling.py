@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from helpers import TOLERANCES, check_layer, random_array, relative_error
+
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.layers import GroupAveragePooling2D, GroupMaxPooling2D
+
+KINDS = [(GroupMaxPooling2D, np.max), (GroupAveragePooling2D, np.mean)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("pool_size, strides", [(2, None), (3, 2), (2, 1)])
+@pytest.mark.parametrize("layer_class, reduce", KINDS)
+def test_agrees_with_a_loop_over_windows(layer_class, reduce, pool_size, strides, dtype):
+    x = random_array(2, 7, 8, 4, 3, dtype=dtype)
+    step = strides or pool_size
+    expected = [
+        [
+            reduce(x[:, row : row + pool_size, column : column + pool_size], axis=(1, 2))
+            for column in range(0, 8 - pool_size + 1, step)
+        ]
+        for row in range(0, 7 - pool_size + 1, step)
+    ]
+    y = layer_class(pool_size, strides, dtype=dtype)(x)
+    assert relative_error(y, np.array(expected).transpose(2, 0, 1, 3, 4)) < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize("layer_class, reduce", KINDS)
+def test_equivariant_exactly_when_the_windows_fit(layer_class, reduce):
+    layer = layer_class(2)
+    assert equivariance_error(layer, random_array(2, 6, 8, 8, 3), "p4m") < 1e-6
+    assert equivariance_error(layer, random_array(2, 7, 7, 8, 3), "p4m") > 0.1
+    assert equivariance_error(layer_class(3, 2), random_array(2, 7, 7, 8, 3), "p4m") < 1e-6
+
+
+@pytest.mark.parametrize("layer_class, reduce", KINDS)
+def test_layer_conventions(layer_class, reduce):
+    arguments = {"pool_size": (2, 3), "strides": (1, 2), "padding": "same", "name": "pool"}
+    check_layer(layer_class, arguments, (2, 6, 7, 4, 3))
+
+
+@pytest.mark.parametrize("layer_class, reduce", KINDS)
+def test_bad_arguments(layer_class, reduce):
+    with pytest.raises(ValueError, match="Received: data_format='channels_first'"):
+        layer_class(2, data_format="channels_first")
+    with pytest.raises(ValueError, match="ndim"):
+        layer_class(2)(random_array(2, 6, 6, 3))

@@ -1,0 +1,162 @@
+"""The command line as its users meet it, on a shortened recipe."""
+
+import csv
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import cli, fit
+from training.recipes import get_recipe, list_recipes
+
+EPOCHS = "2"
+FILES = {
+    "config.json",
+    "metrics.json",
+    "history.csv",
+    "report.png",
+    "model.keras",
+    "saved_model",
+    "tensorboard",
+    "checkpoint.npz",
+}
+
+
+@pytest.fixture(autouse=True)
+def only_tensorflow(tensorflow_backend):
+    pass
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "p4cnn"
+    assert cli.main(["fit", "--epochs", EPOCHS, "--output", str(path)]) == 0
+    return path
+
+
+def test_a_run_folder_is_complete(run):
+    assert {path.name for path in run.iterdir()} == FILES
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["parameters"] == 24_680
+    assert metrics["epochs"] == 2
+    assert 0 < metrics["test_error"] < 60
+    assert len(metrics["test_error_by_rotation"]) == 8
+    assert np.mean(metrics["test_error_by_rotation"]) == pytest.approx(metrics["test_error"])
+    assert metrics["invariance_error"] < 1e-4
+    assert metrics["keras_difference"] < 1e-6
+    assert metrics["saved_model_difference"] < 1e-6
+    rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    config = json.loads((run / "config.json").read_text())
+    assert config["recipe"]["epochs"] == 2
+    assert config["versions"]["keras"] == keras.__version__
+    assert list((run / "tensorboard").rglob("events*"))
+    assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quarter_turns_do_not_change_the_error(run):
+    errors = json.loads((run / "metrics.json").read_text())["test_error_by_rotation"]
+    np.testing.assert_allclose(errors[:2] * 4, errors, atol=0.3)
+
+
+def test_the_end_of_a_fit_is_a_table_and_the_paths(run, tmp_path, capsys):
+    arguments = ["fit", "--model", "z2cnn", "--epochs", "1", "--seed", "1", "--output", str(tmp_path / "z2cnn")]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^test error, eight rotations +\d+\.\d\d %$", printed, re.M)
+    assert re.search(r"^trainable parameters +21,750$", printed, re.M)
+    assert str(tmp_path / "z2cnn" / "report.png") in printed
+    assert json.loads((tmp_path / "z2cnn" / "metrics.json").read_text())["invariance_error"] > 0.01
+
+
+def test_evaluate_repeats_the_test(run, capsys):
+    assert cli.main(["evaluate", str(run)]) == 0
+    error = json.loads((run / "metrics.json").read_text())["test_error"]
+    assert f"{error:.2f} %" in capsys.readouterr().out
+
+
+def test_exports_compute_the_same(run, tmp_path):
+    x = np.random.default_rng(0).normal(size=(3, 28, 28, 1)).astype("float32")
+    expected = keras.models.load_model(run / "model.keras")(x).numpy()
+    assert cli.main(["export", str(run), "--output", str(tmp_path / "served")]) == 0
+    loaded = tf.saved_model.load(str(tmp_path / "served"))
+    np.testing.assert_allclose(loaded.serve(x), expected, rtol=1e-5, atol=1e-5)
+    assert cli.main(["export", str(run), "--format", "keras", "--output", str(tmp_path / "copy.keras")]) == 0
+    np.testing.assert_allclose(keras.models.load_model(tmp_path / "copy.keras")(x), expected, rtol=1e-6)
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    recipe = get_recipe("rotated_digits", model="z2cnn", epochs=3, batch_size=100)
+    _, whole = fit.fit(recipe, tmp_path / "whole")
+
+    class Interruption(fit.Checkpoint):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "Checkpoint", Interruption)
+        with pytest.raises(KeyboardInterrupt):
+            fit.fit(recipe, tmp_path / "resumed")
+    with pytest.raises(ValueError, match="add --resume"):
+        fit.fit(recipe, tmp_path / "resumed")
+    _, resumed = fit.fit(recipe, tmp_path / "resumed", resume=True)
+    assert (tmp_path / "whole" / "history.csv").read_text() == (tmp_path / "resumed" / "history.csv").read_text()
+    del whole["fit_seconds"], resumed["fit_seconds"]
+    assert whole == resumed
+
+
+def test_list(capsys):
+    assert cli.main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("rotated_digits", "p4cnn", "p4cnn_rotation_pooling", "z2cnn"):
+        assert f"  {name} " in printed
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["fit", "nothing"], r"`recipe` must be one of \['rotated_digits'.*\]. Received: recipe='nothing'"),
+        (["fit", "--model", "nothing"], r"must be one of \[.*'p4cnn'.*Received: name='nothing'"),
+        (["fit", "--epochs", "0"], "`epochs` must be positive. Received: epochs=0"),
+        (["fit", "--seed", "-1"], "`seed` must be at least 0 .*Received: seed=-1"),
+        (["fit", "--output", "{run}"], "already holds a finished run"),
+        (["fit", "--output", "{file}"], "must be a folder that can be written"),
+        (["fit", "--output", "{file}/below"], "must be a folder that can be written"),
+        (["evaluate", "{new}"], "must be the folder of a finished run"),
+        (["export", "{new}", "--output", "{new}2"], "must be the folder of a finished run"),
+        (["export", "{run}", "--output", "{file}"], "`output` must not exist yet"),
+        (["export", "{run}", "--output", "{new}", "--format", "zip"], r"\['keras', 'saved_model'\]. Received: .*'zip'"),
+    ],
+)
+def test_errors_take_one_line_and_leave_nothing(arguments, message, run, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    places = {"run": run, "file": tmp_path / "file", "new": tmp_path / "new"}
+    arguments = [argument.format(**places) for argument in arguments]
+    if arguments[0] == "fit" and "--output" not in arguments:
+        arguments += ["--output", str(tmp_path / "new")]
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert re.fullmatch(f"keras-equivariant: error: .*{message}.*\n", printed)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["fit", "--epochs", "many"], ["evaluate"]])
+def test_wrong_usage_takes_one_line(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert re.fullmatch("keras-equivariant: error: .*\n", capsys.readouterr().err)
+
+
+def test_recipes():
+    for name in list_recipes():
+        assert get_recipe(name).name == name
+    assert get_recipe("rotated_digits", epochs=None, seed=3).seed == 3
+    with pytest.raises(ValueError, match="`batch_size` must be at most"):
+        fit.fit(get_recipe("rotated_digits", batch_size=10_000), "never")

@@ -1,0 +1,153 @@
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from helpers import COMPILES, random_array, run_python, to_numpy
+
+import zoo
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.layers import CosetPooling, GroupConv2D
+
+TRAINABLE_PARAMETERS = {"z2cnn": 21_750, "p4cnn": 24_680, "p4cnn_rotation_pooling": 21_750}
+INVARIANT = ["p4cnn", "p4cnn_rotation_pooling"]
+
+
+def create_with_random_weights(name):
+    """Weights and statistics that no symmetry could come from."""
+    model = zoo.create(name)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def test_every_model_is_listed_and_an_attribute():
+    assert zoo.list_models() == sorted(TRAINABLE_PARAMETERS)
+    assert zoo.list_models("p4*") == INVARIANT
+    for name in zoo.list_models():
+        assert getattr(zoo, name) is zoo.get_builder(name)
+        assert name in zoo.__all__
+
+
+@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+def test_parameter_counts(name):
+    model = zoo.create(name)
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == TRAINABLE_PARAMETERS[name]
+    assert model.name == name
+
+
+@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+def test_every_argument_of_a_builder_is_used(name):
+    arguments = inspect.signature(zoo.get_builder(name)).parameters
+    model = zoo.create(name, input_shape=(32, 32, 3), classes=7, filters=4, dropout=0.5, name="other")
+    assert {"input_shape", "classes", "filters", "dropout", "name"} <= set(arguments)
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.output_shape == (None, 7)
+    assert model.name == "other"
+    assert len([layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]) == 5
+    if "symmetry" in arguments:
+        assert equivariance_error(zoo.create(name, symmetry="p4m"), random_array(2, 28, 28, 1)) < 1e-5
+
+
+@pytest.mark.parametrize("name", INVARIANT)
+def test_invariant_under_quarter_turns(name):
+    assert equivariance_error(create_with_random_weights(name), random_array(2, 28, 28, 1)) < 1e-5
+
+
+def test_the_ordinary_network_is_not_invariant():
+    assert equivariance_error(create_with_random_weights("z2cnn"), random_array(2, 28, 28, 1), "p4") > 0.01
+
+
+def test_layers_of_the_networks():
+    def kinds(name):
+        return [type(layer) for layer in zoo.create(name).layers]
+
+    assert kinds("p4cnn").count(GroupConv2D) == 7
+    assert kinds("p4cnn").count(CosetPooling) == 1
+    assert kinds("p4cnn_rotation_pooling").count(CosetPooling) == 7
+    assert kinds("z2cnn").count(keras.layers.Conv2D) == 7
+    assert kinds("z2cnn").count(keras.layers.Dropout) == 5
+    for name in TRAINABLE_PARAMETERS:
+        assert kinds(name).count(keras.layers.BatchNormalization) == 6
+
+
+@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+def test_saved_models_in_a_fresh_process(name, tmp_path, tensorflow_backend):
+    model = create_with_random_weights(name)
+    x = random_array(3, 28, 28, 1)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", to_numpy(model(x)))
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "saved_model", verbose=False)
+    load_keras = """
+import sys, keras, keras_equivariant
+model = keras.models.load_model(sys.argv[1] + "/model.keras")
+"""
+    load_saved_model = """
+import sys, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1] + "/saved_model")
+model = loaded.serve
+assert "keras" not in sys.modules or not any(m.startswith("keras_equivariant") for m in sys.modules)
+"""
+    compare = """
+import numpy as np
+x, y = np.load(sys.argv[1] + "/x.npy"), np.load(sys.argv[1] + "/y.npy")
+print(np.abs(np.asarray(model(x)) - y).max() / np.abs(y).max())
+"""
+    for load in (load_keras, load_saved_model):
+        assert float(run_python(load + compare, tmp_path)) < 1e-6
+
+
+@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+def test_mixed_precision_and_compilation(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = zoo.create(name)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=COMPILES)
+    x, labels = random_array(4, 28, 28, 1), np.arange(4)
+    losses = [float(model.train_on_batch(x, labels)) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert "bfloat16" in str(model(x).dtype)
+
+
+def test_distributed_training_equals_that_on_one_device(tensorflow_backend):
+    """Two replicas with half of the batch each; without batch norm, whose statistics are those of a replica."""
+    code = """
+import sys, keras, numpy as np, tensorflow as tf
+from keras_equivariant.layers import CosetPooling, GroupConv2D
+replicas = int(sys.argv[1])
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+keras.config.set_floatx("float64")
+with strategy.scope():
+    keras.utils.set_random_seed(0)
+    layers = [GroupConv2D(4, 3), keras.layers.ReLU(), GroupConv2D(5, 4), CosetPooling("p4")]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.GlobalMaxPooling2D()])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+rng = np.random.default_rng(0)
+data = tf.data.Dataset.from_tensor_slices((rng.normal(size=(32, 8, 8, 1)), rng.integers(0, 5, 32))).batch(8)
+model.fit(data, epochs=3, verbose=0)
+assert strategy.num_replicas_in_sync == replicas
+print(" ".join(f"{w:.15e}" for weights in model.get_weights() for w in weights.ravel()))
+"""
+    one, two = (np.array(run_python(code, replicas).split(), "float64") for replicas in (1, 2))
+    np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-12)
+
+
+def test_unknown_models():
+    with pytest.raises(ValueError, match="must be one of.*'p4cnn'.*Received: name='p5cnn'"):
+        zoo.create("p5cnn")
+    with pytest.raises(ValueError, match="Received"):
+        zoo.create("p4cnn", input_shape=(16, 16, 1))
+    with pytest.raises(ValueError, match="must not take the name of another one. Received: 'p4cnn'"):
+        from zoo.registry import register
+
+        def p4cnn():
+            """Another."""
+
+        register(p4cnn)
