@@ -21,9 +21,9 @@ def reestimate_batch_norm(model, batches):
     Reference:
         [Ioffe & Szegedy, 2015](https://arxiv.org/abs/1502.03167), algorithm 2.
     """
-    norms, statistics = _statistics_model(model)
-    if not norms:
+    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
         return
+    norms, statistics = _statistics_model(model)
     count, means, squares = 0, [0.0] * len(norms), [0.0] * len(norms)
     for images, _ in batches:
         count += len(images)
@@ -54,4 +54,4 @@ def _statistics_model(model):
         return ops.cast(y, layer.compute_dtype)
 
     batch_normalised = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
-    return norms, keras.Model(batch_normalised.inputs, moments)
+    return norms, keras.Model(batch_normalised.input, moments)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_equivariant.filters import expand_kernel, kernel_indices
+from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.symmetry import get_symmetry
 
@@ -143,7 +143,7 @@ class GroupConv2D(keras.layers.Conv2D):
             )
         self.compute_output_shape(input_shape)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: channels})
-        self._indices = kernel_indices(group, self.kernel_size, coset_action, channels // self.groups)
+        self._expand = FilterExpansion(group, self.kernel_size, coset_action, channels // self.groups)
         self._kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, orientations, channels // self.groups, self.filters),
@@ -180,19 +180,26 @@ class GroupConv2D(keras.layers.Conv2D):
     @property
     def expanded_kernel(self):
         """All transformed copies of the kernel, `(*kernel_size, S_in * channels / groups, S * filters)`."""
-        return expand_kernel(self.kernel, self._indices)
+        return self._expand(self.kernel)
 
     def convolution_op(self, inputs, kernel):
-        """Correlates the input with all transformed copies of the kernel, in one planar convolution."""
+        """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""
         if len(inputs.shape) == self.rank + 3:
             inputs = merge_orientations(_channel_blocks_first(inputs, self.groups))
-        orientations = self._indices.shape[-1]
-        kernel = expand_kernel(kernel, self._indices)
+        kernel = self._expand(kernel)
         if self.groups > 1:
-            kernel = split_orientations(kernel, orientations)
+            kernel = split_orientations(kernel, self._expand.copies)
             kernel = merge_orientations(_channel_blocks_first(kernel, self.groups))
-        outputs = super().convolution_op(inputs, kernel)
-        return _channel_blocks_last(split_orientations(outputs, orientations), self.groups)
+        return super().convolution_op(inputs, kernel)
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            # Repeated for each orientation and added to the planar map, whose long rows of channels make that cheap.
+            bias = ops.reshape(self.bias, (self.groups, 1, -1))
+            outputs = outputs + ops.reshape(ops.tile(bias, (1, self._expand.copies, 1)), (-1,))
+        outputs = _channel_blocks_last(split_orientations(outputs, self._expand.copies), self.groups)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
         planar = super().compute_output_shape((*input_shape[: self.rank + 1], input_shape[-1]))

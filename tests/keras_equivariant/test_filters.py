@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers import random_array, to_numpy
 
-from keras_equivariant.filters import expand_kernel, kernel_indices
+from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.symmetry import get_symmetry
 
 
@@ -11,8 +11,8 @@ from keras_equivariant.symmetry import get_symmetry
 def test_copies_of_planar_filters_are_turned_filters(symmetry, size):
     group = get_symmetry(symmetry)
     kernel = random_array(size, size, 1, 3, 2)
-    indices = kernel_indices(group, (size, size), np.zeros((group.order, 1), int), 3)
-    expanded = to_numpy(expand_kernel(kernel, indices)).reshape(size, size, 3, group.order, 2)
+    expand = FilterExpansion(group, (size, size), np.zeros((group.order, 1), int), channels=3)
+    expanded = to_numpy(expand(kernel)).reshape(size, size, 3, group.order, 2)
     for s, matrix in enumerate(group.matrices):
         turns = [r for r in range(4) for m in range(2) if (p4m_matrix(m, r) == matrix).all()]
         expected = np.rot90(kernel[:, :, 0], turns[0])
@@ -28,15 +28,15 @@ def p4m_matrix(m, r):
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_every_copy_uses_every_weight_once(size):
     group = get_symmetry("p4m")
-    indices = kernel_indices(group, (size, size), group.product, 3)
-    assert indices.shape == (size, size, 8 * 3, 8)
+    sources = FilterExpansion(group, (size, size), group.product, channels=3).sources
+    assert sources.shape == (size, size, 8 * 3, 8)
     for s in range(8):
-        assert sorted(indices[..., s].ravel()) == list(range(size * size * 8 * 3))
+        assert sorted(sources[..., s].ravel()) == list(range(size * size * 8 * 3))
 
 
 def test_rectangular_kernels():
     pmm = get_symmetry("pmm")
-    assert kernel_indices(pmm, (3, 5), pmm.product, 1).shape == (3, 5, 4, 4)
+    assert FilterExpansion(pmm, (3, 5), pmm.product, channels=1).sources.shape == (3, 5, 4, 4)
     with pytest.raises(ValueError, match=r"give a square kernel. Received: kernel_size=\(3, 5\)"):
         p4 = get_symmetry("p4")
-        kernel_indices(p4, (3, 5), p4.product, 1)
+        FilterExpansion(p4, (3, 5), p4.product, channels=1)

@@ -25,7 +25,7 @@ def test_statistics_are_those_of_the_training_set():
     norm = model.get_layer("norm_1")
     np.testing.assert_allclose(norm.moving_mean, first.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, first.var((0, 1, 2)), rtol=1e-5)
-    hidden = keras.Model(model.inputs, model.get_layer("second").output)(x, training=False).numpy()
+    hidden = keras.Model(model.input, model.get_layer("second").output)(x, training=False).numpy()
     norm = model.get_layer("norm_2")
     np.testing.assert_allclose(norm.moving_mean, hidden.mean((0, 1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, hidden.var((0, 1, 2)), rtol=1e-4)

@@ -77,6 +77,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, kind):
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
+def test_what_a_killed_process_left_is_in_no_one_s_way(tmp_path):
+    partial = tmp_path / ".partial-target"
+    partial.mkdir()
+    (partial / "inside").write_text("half")
+    with replacing(tmp_path / "target") as path:
+        path.write_text("whole")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("target", "whole")]
+
+
 def test_checkpoints(tmp_path):
     path = tmp_path / "checkpoint.npz"
     variables = [keras.Variable(np.arange(3.0)), keras.Variable(2, dtype="int32")]

@@ -74,6 +74,13 @@ def test_layers_of_the_networks():
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+def test_the_maps_shrink_as_in_the_paper(name):
+    model = zoo.create(name)
+    heights = [layer.output.shape[1] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert heights == [26, 24, 10, 8, 6, 4, 1]
+
+
+@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
 def test_saved_models_in_a_fresh_process(name, tmp_path, tensorflow_backend):
     model = create_with_random_weights(name)
     x = random_array(3, 28, 28, 1)
