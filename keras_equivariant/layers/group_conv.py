@@ -161,6 +161,8 @@ class GroupConv2D(keras.layers.Conv2D):
                 constraint=self.bias_constraint,
             )
         self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
 
     def _coset_action(self, group, input_shape):
         """What the group does to the orientations of the input, after a check that the input has these."""

@@ -173,6 +173,9 @@ def test_low_rank_adaptation():
     layer.enable_lora(2)
     assert [variable.name for variable in layer.trainable_variables] == ["bias", "lora_kernel_a", "lora_kernel_b"]
     np.testing.assert_allclose(to_numpy(layer(x)), y, rtol=1e-6)
+    again = GroupConv2D.from_config(layer.get_config())
+    again(x)
+    assert len(again.trainable_variables) == 3
     randomise(layer)
     assert equivariance_error(layer, x) < 1e-5
 
