@@ -2,6 +2,9 @@
 
 A group convolution correlates the input with every transformed copy of each filter. Transforming a filter permutes
 its taps and its orientations, so all copies together are one gather, and the rest is a planar convolution.
+
+A turn of a hexagonal grid takes some taps of a square kernel outside of it. Those, two corners of it, are no part of
+the filter: they are zero in every copy, whatever is stored there, and the gradient there is zero.
 """
 
 import numpy as np
@@ -27,7 +30,8 @@ class FilterExpansion:
             stored kernel flattened to `(taps * S_in * C_in, C_out)`.
 
     Raises:
-        ValueError: If an element of the group does not map the kernel onto itself.
+        ValueError: If the group does not keep a tap on each edge of the kernel inside of it: a rectangle for p4, an
+            even size for p6.
 
     Example:
 
@@ -43,7 +47,9 @@ class FilterExpansion:
 
     def __init__(self, group, kernel_size, coset_action, channels):
         self.copies = group.order
-        self.sources = _sources(group, tuple(kernel_size), coset_action, channels)
+        mask = _mask(group, tuple(kernel_size))
+        self._mask = None if mask.all() else mask.reshape(*mask.shape, 1, 1, 1)
+        self.sources = _sources(group, mask, coset_action, channels)
         # Each copy uses each stored weight once: the expanded weights that came from it, one for each copy.
         weights = self.sources.reshape(-1, self.copies)
         self._uses = (np.argsort(weights, axis=0) * self.copies + np.arange(self.copies)).astype(np.int32)
@@ -58,7 +64,10 @@ class FilterExpansion:
             Kernel `(*kernel_size, S_in * C_in, S * C_out)`.
         """
         filters = kernel.shape[-1]
-        copies = self._copy_rows(ops.reshape(ops.convert_to_tensor(kernel), (-1, filters)))
+        kernel = ops.convert_to_tensor(kernel)
+        if self._mask is not None:
+            kernel = kernel * ops.cast(self._mask, kernel.dtype)
+        copies = self._copy_rows(ops.reshape(kernel, (-1, filters)))
         return ops.reshape(copies, (*self.sources.shape[:-1], self.copies * filters))
 
     def _copy_rows(self, rows):
@@ -80,16 +89,27 @@ class FilterExpansion:
         return copy(rows)
 
 
-def _sources(group, kernel_size, coset_action, channels):
+def _mask(group, kernel_size):
+    """The taps that stay inside the kernel under every element."""
+    mask = group.interior(kernel_size)
+    inside = np.argwhere(mask)
+    # A tap on two opposite edges of each axis; otherwise a smaller kernel would do the same, and was hardly meant.
+    if not mask.any() or tuple(inside.max(axis=0) - inside.min(axis=0) + 1) != kernel_size:
+        hexagonal = not all(map(group.permutes_axes, range(group.order)))
+        raise ValueError(
+            f"`kernel_size` must be mapped onto itself by every element of {group.name!r}: give a square kernel"
+            f"{' of odd size' if hexagonal else ''}. Received: kernel_size={kernel_size}"
+        )
+    return mask
+
+
+def _sources(group, mask, coset_action, channels):
+    """See `FilterExpansion.sources`. Taps outside of the mask stay where they are: all is a permutation."""
     orientations = coset_action.shape[1]
-    sources = np.empty((*kernel_size, orientations, channels, group.order), dtype=np.int32)
+    sources = np.empty((*mask.shape, orientations, channels, group.order), dtype=np.int32)
     for s in range(group.order):
-        turned_size, taps = group.act_on_grid(s, kernel_size)
-        if turned_size != kernel_size or (taps < 0).any():
-            raise ValueError(
-                f"`kernel_size` must be mapped onto itself by every element of {group.name!r}: give a square kernel. "
-                f"Received: kernel_size={kernel_size}"
-            )
+        _, taps = group.act_on_grid(s, mask.shape)
+        taps = np.where(mask, taps, np.arange(mask.size).reshape(mask.shape))
         weights = taps[..., None] * orientations + coset_action[group.inverse[s]]
         sources[..., s] = weights[..., None] * channels + np.arange(channels)
-    return sources.reshape(*kernel_size, orientations * channels, group.order)
+    return sources.reshape(*mask.shape, orientations * channels, group.order)

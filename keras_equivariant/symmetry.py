@@ -7,6 +7,8 @@ one integer matrix for each element.
 
 import numpy as np
 
+from keras_equivariant.point_groups import POINT_GROUPS
+
 
 class SymmetryGroup:
     """A point group, given by its matrices.
@@ -14,6 +16,9 @@ class SymmetryGroup:
     Matrices act on column vectors `(x, y)`, x to the right and y up; in 3-D, on `(x, y, z)`, z along the depth axis.
     An array stores x along its last axis, y against the one before and z along the one before that, so the matrix
     `[[0, -1], [1, 0]]` turns an image as `numpy.rot90(image)` does.
+
+    A hexagonal grid is stored in axial coordinates: y points 120 degrees away from x, so that each row of the array
+    lies half a cell further right than the row above it, and a turn by 60 degrees is `[[1, -1], [1, 0]]`.
 
     Args:
         name: Name under which layers refer to the group, such as `"p4"`.
@@ -105,6 +110,18 @@ class SymmetryGroup:
         coset_of[cosets] = np.arange(len(cosets))[:, None]
         return coset_of[self.product[:, cosets[:, 0]]]
 
+    def permutes_axes(self, element):
+        """Tells whether an element maps every axis of an array to an axis, and so any box to a box.
+
+        Args:
+            element: Index of the element.
+
+        Returns:
+            bool; `False` for turns of a hexagonal grid.
+        """
+        moved = np.abs(self.matrices[element])
+        return bool((moved.sum(axis=0) == 1).all() and (moved.sum(axis=1) == 1).all())
+
     def act_on_grid(self, element, size):
         """Tells where the cells of an array come from when an element turns it about its centre.
 
@@ -119,17 +136,40 @@ class SymmetryGroup:
         Raises:
             ValueError: If `size` has not as many axes as the group has dimensions.
         """
-        size = tuple(size)
-        if len(size) != self.dimension:
-            raise ValueError(
-                f"`size` must have {self.dimension} axes for the symmetry {self.name!r}. Received: size={size}"
-            )
-        matrix = self.matrices[element]
-        turned = size
-        if _permutes_axes(matrix):
-            turned = tuple(int(n) for n in (np.abs(matrix) @ size[::-1])[::-1])
+        size = turned = self._checked(size)
+        if self.permutes_axes(element):
+            turned = tuple(int(n) for n in (np.abs(self.matrices[element]) @ size[::-1])[::-1])
         source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
         return turned, _flat_index(source, size).reshape(turned)
+
+    def interior(self, size):
+        """Tells which cells of an array stay inside of it under every element: all of a square, a hexagon for p6.
+
+        Args:
+            size: Spatial shape of the array.
+
+        Returns:
+            Boolean array of that shape.
+
+        Raises:
+            ValueError: If `size` has not as many axes as the group has dimensions.
+
+        Example:
+
+        >>> get_symmetry("p6").interior((3, 3)).astype(int).tolist()
+        [[0, 1, 1], [1, 1, 1], [1, 1, 0]]
+        """
+        size = self._checked(size)
+        turned = _coordinates(size) @ np.swapaxes(self.matrices, 1, 2)
+        cells = _flat_index(turned.reshape(-1, self.dimension), size).reshape(self.order, *size)
+        return (cells >= 0).all(axis=0)
+
+    def _checked(self, size):
+        if len(size) != self.dimension:
+            raise ValueError(
+                f"`size` must have {self.dimension} axes for the symmetry {self.name!r}. Received: size={tuple(size)}"
+            )
+        return tuple(size)
 
 
 def get_symmetry(name):
@@ -226,11 +266,6 @@ def _product_table(name, matrices):
     return table
 
 
-def _permutes_axes(matrix):
-    """Whether a matrix maps every axis to an axis, so that it turns any rectangular array into another."""
-    return bool((np.abs(matrix).sum(axis=0) == 1).all() and (np.abs(matrix).sum(axis=1) == 1).all())
-
-
 def _signs(dimension):
     """Direction of x, y, z along the array's last, last but one, last but two axes: rows count downwards, y up."""
     return np.array([1, -1, 1])[:dimension]
@@ -253,20 +288,6 @@ def _flat_index(coordinates, size):
     return np.where(inside, np.ravel_multi_index(np.where(inside[:, None], cells, 0).T, size), -1)
 
 
-def _square_lattice_groups():
-    identity, quarter_turn, mirror = np.eye(2, dtype=int), np.array([[0, -1], [1, 0]]), np.diag([-1, 1])
-    quarter_turns = [np.linalg.matrix_power(quarter_turn, r) for r in range(4)]
-    half_turns = quarter_turns[::2]
-    return {
-        "p1": [identity],
-        "p2": half_turns,
-        "p4": quarter_turns,
-        "pm": [identity, mirror],
-        "pmm": [*half_turns, *(mirror @ turn for turn in half_turns)],
-        "p4m": [*quarter_turns, *(mirror @ turn for turn in quarter_turns)],
-    }
-
-
 _REGISTRY = {}
-for _name, _matrices in _square_lattice_groups().items():
+for _name, _matrices in POINT_GROUPS.items():
     register_symmetry(SymmetryGroup(_name, _matrices))

@@ -40,3 +40,24 @@ def test_rectangular_kernels():
     with pytest.raises(ValueError, match=r"give a square kernel. Received: kernel_size=\(3, 5\)"):
         p4 = get_symmetry("p4")
         FilterExpansion(p4, (3, 5), p4.product, channels=1)
+
+
+@pytest.mark.parametrize("symmetry", ["p3", "p6", "p6m"])
+def test_hexagonal_filters_have_no_corners(symmetry):
+    group = get_symmetry(symmetry)
+    kernel = random_array(3, 3, group.order, 3, 2)
+    expand = FilterExpansion(group, (3, 3), group.product, channels=3)
+    expanded = to_numpy(expand(kernel)).reshape(3, 3, group.order, 3, group.order, 2)
+    hexagon = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 0]], bool)
+    assert (expanded[~hexagon] == 0).all()
+    np.testing.assert_array_equal(expanded[..., 0, :], kernel * hexagon[..., None, None, None])
+    for s in range(group.order):
+        assert sorted(expanded[hexagon][..., s, :].ravel()) == sorted(kernel[hexagon].ravel())
+        assert sorted(expand.sources[..., s].ravel()) == list(range(9 * group.order * 3))
+
+
+@pytest.mark.parametrize("kernel_size", [(2, 2), (4, 4), (3, 5)])
+def test_hexagonal_kernels_of_other_sizes(kernel_size):
+    p6 = get_symmetry("p6")
+    with pytest.raises(ValueError, match="give a square kernel of odd size. Received: kernel_size="):
+        FilterExpansion(p6, kernel_size, p6.product, channels=1)

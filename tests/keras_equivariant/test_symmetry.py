@@ -1,26 +1,66 @@
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, list_symmetries, register_symmetry
 
 NAMES = ["p1", "p2", "p4", "pm", "pmm", "p4m"]
+ORDERS = {"p1": 1, "p2": 2, "p4": 4, "pm": 2, "pmm": 4, "p4m": 8, "p3": 3, "p6": 6, "p6m": 12}
+ORDERS |= {"mirror": 2, "C4": 4, "D4": 8, "D4h": 16, "O": 24, "Oh": 48}
 
 
 def matrix_key(matrix):
     return matrix.tobytes()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ORDERS)
 def test_tables_are_those_of_the_matrices(name):
     group = get_symmetry(name)
     for a in range(group.order):
-        assert (group.matrices[a] @ group.matrices[group.inverse[a]] == np.eye(2)).all()
+        assert (group.matrices[a] @ group.matrices[group.inverse[a]] == np.eye(group.dimension)).all()
         for b in range(group.order):
             assert (group.matrices[a] @ group.matrices[b] == group.matrices[group.product[a, b]]).all()
 
 
 def test_orders():
-    assert [get_symmetry(name).order for name in NAMES] == [1, 2, 4, 2, 4, 8]
+    assert {name: get_symmetry(name).order for name in ORDERS} == ORDERS
+    assert list_symmetries()[: len(ORDERS)] == list(ORDERS)
+
+
+def test_hexagonal_matrices_are_orthogonal_in_the_plane():
+    basis = np.array([[1, -0.5], [0, np.sqrt(3) / 2]])  # axial x and y, as columns
+    turn = np.array([[0.5, -np.sqrt(3) / 2], [np.sqrt(3) / 2, 0.5]])
+    for m in range(2):
+        for r in range(6):
+            expected = np.diag([(-1) ** m, 1]) @ np.linalg.matrix_power(turn, r)
+            found = basis @ get_symmetry("p6m").matrices[6 * m + r] @ np.linalg.inv(basis)
+            np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_cube_groups_are_all_rotations_and_mirrors_of_a_cube():
+    found = {tuple(matrix.ravel()) for matrix in get_symmetry("Oh").matrices}
+    signed = [np.diag(signs)[list(order)] for order in permutations(range(3)) for signs in product([1, -1], repeat=3)]
+    assert found == {tuple(matrix.ravel()) for matrix in signed}
+    assert (np.linalg.det(get_symmetry("O").matrices) > 0).all()
+    for name, subgroup in [("Oh", "O"), ("Oh", "D4h"), ("O", "D4"), ("D4h", "D4"), ("D4", "C4")]:
+        assert len(get_symmetry(name).cosets(subgroup)) == ORDERS[name] // ORDERS[subgroup]
+    quarter_turn = get_symmetry("C4").act_on_grid(1, (2, 3, 4))
+    volume = np.random.default_rng(0).normal(size=(2, 3, 4))
+    np.testing.assert_array_equal(volume.ravel()[quarter_turn[1]], np.rot90(volume, axes=(1, 2)))
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3])
+def test_the_interior_of_a_hexagonal_array_is_a_hexagon(radius):
+    size = 2 * radius + 1
+    interior = get_symmetry("p6").interior((size, size))
+    for row, column in np.ndindex(size, size):
+        inside = abs((row - radius) + (column - radius)) <= radius
+        assert interior[row, column] == inside
+    for name in ("p3", "p6m"):
+        np.testing.assert_array_equal(get_symmetry(name).interior((size, size)), interior)
+    assert not get_symmetry("p6").interior((4, 4)).any()
+    assert get_symmetry("p4").interior((4, 4)).all()
 
 
 def test_p4m_is_ordered_by_mirror_then_rotation():
@@ -116,6 +156,8 @@ def test_other_bad_arguments():
         register_symmetry("p4")
     with pytest.raises(ValueError, match="must have 2 axes"):
         get_symmetry("p4").act_on_grid(1, (3, 3, 3))
+    with pytest.raises(ValueError, match="must have 3 axes"):
+        get_symmetry("O").interior((3, 3))
 
 
 def test_tables_cannot_be_changed():
