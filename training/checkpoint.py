@@ -1,5 +1,7 @@
 """Interrupted trainings go on where they stopped."""
 
+import math
+
 import keras
 
 from training.run_folder import load_checkpoint, save_checkpoint, write_history
@@ -34,10 +36,20 @@ class Checkpoint(keras.callbacks.Callback):
         return len(self.history)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves the checkpoint and the history."""
-        self.history.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
+        """Saves the checkpoint and the history, unless the loss is no number."""
+        if not math.isfinite(logs["loss"]):
+            return
+        self.history.append({"epoch": epoch, **{name: float(value) for name, value in logs.items()}})
         save_checkpoint(self._run.checkpoint, _variables(self.model), self.history)
         write_history(self._run.history, self.history)
+
+    def raise_if_failed(self):
+        """Raises a `ValueError` if the last epoch was not saved because its loss was no number."""
+        if len(self.history) < self.params["epochs"]:
+            raise ValueError(
+                f"The loss must stay a number: try a smaller learning rate. {self._run.checkpoint} holds the last good "
+                f"weights. Received: loss=nan in epoch {len(self.history) + 1}"
+            )
 
 
 def _variables(model):

@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+_LONGEST_MESSAGE = 1000  # a backend may print whole arrays
+
 
 def main(arguments=None):
     """Runs a command.
@@ -19,7 +21,7 @@ def main(arguments=None):
     try:
         parsed.run(parsed)
     except (ValueError, OSError) as error:
-        print(f"keras-equivariant: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"keras-equivariant: error: {' '.join(str(error).split())[:_LONGEST_MESSAGE]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("keras-equivariant: interrupted; --resume goes on from the last whole epoch", file=sys.stderr)
@@ -43,21 +45,38 @@ def _parser():
     command.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: rotated_digits")
     command.add_argument("--model", metavar="NAME", help="a model of the zoo, instead of the recipe's")
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
+    command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
     command.add_argument("--seed", type=int, metavar="N", help="default: 0")
+    command.add_argument("--precision", metavar="NAME", help="float32 (default), mixed_bfloat16 or float64")
+    command.add_argument("--jit", action="store_true", default=None, help="compile the training step with XLA")
+    command.add_argument("--distribute", metavar="NAME", help="mirrored (TensorFlow, one host) or jax (any hosts)")
     command.add_argument("--output", metavar="DIR", help="folder of the run; default: runs/RECIPE-MODEL-SEED")
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
+    _add_data_dir(command)
     command.set_defaults(run=_fit)
 
     command = commands.add_parser("evaluate", help="test the model of a finished run again")
     command.add_argument("folder", metavar="RUN", help="folder of the run")
+    _add_data_dir(command)
     command.set_defaults(run=_evaluate)
 
     command = commands.add_parser("export", help="save the model of a finished run in another format")
     command.add_argument("folder", metavar="RUN", help="folder of the run")
     command.add_argument("--format", default="saved_model", metavar="NAME", help="keras or saved_model")
     command.add_argument("--output", metavar="PATH", required=True, help="file or folder to write")
+    _add_data_dir(command)
     command.set_defaults(run=_export)
+
+    command = commands.add_parser("report", help="compare finished runs")
+    command.add_argument("folders", nargs="+", metavar="RUN", help="folders of the runs")
+    command.add_argument("--format", default="markdown", metavar="NAME", help="of the table: markdown or json")
+    command.add_argument("--output", metavar="PNG", help="picture to draw the learning curves in")
+    command.set_defaults(run=_report)
     return parser
+
+
+def _add_data_dir(command):
+    command.add_argument("--data-dir", metavar="DIR", help="prepared TFDS data sets; default: ~/tensorflow_datasets")
 
 
 def _import_tensorflow_quietly():
@@ -88,12 +107,13 @@ def _list(arguments):
 def _fit(arguments):
     from training.recipes import get_recipe, list_recipes
 
-    changes = {"model": arguments.model, "epochs": arguments.epochs, "seed": arguments.seed}
+    fields = ("model", "epochs", "batch_size", "seed", "precision", "jit")
+    changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
     from training.fit import fit
 
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
-    run, metrics = fit(recipe, output, arguments.resume)
+    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
     _print_table(metrics)
     print()
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
@@ -101,40 +121,50 @@ def _fit(arguments):
 
 
 def _evaluate(arguments):
-    from training.fit import load_run, test
+    from training.evaluations import evaluate
+    from training.fit import load_run
 
-    _print_table(test(*load_run(arguments.folder)))
+    recipe, *loaded = load_run(arguments.folder, arguments.data_dir)
+    _print_table(evaluate(recipe.evaluation, *loaded))
 
 
 def _export(arguments):
+    import numpy as np
+
     from training.export import export
-    from training.fit import load_run
+    from training.fit import CHECKED_IMAGES, load_run
 
     if os.path.exists(arguments.output):
         raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
-    model, data = load_run(arguments.folder)
-    difference = export(model, arguments.output, arguments.format, data.standardise(data.test.images[:64]))
+    _, model, data, preprocess = load_run(arguments.folder, arguments.data_dir)
+    images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
+    difference = export(model, arguments.output, arguments.format, images)
     print(f"{arguments.output}: the same outputs as the run's model, to {difference:.1e} of the largest")
 
 
+def _report(arguments):
+    from training.compare import compare_runs, draw_comparison, format_table
+
+    rows, histories = compare_runs(arguments.folders)
+    print(format_table(rows, arguments.format))
+    if arguments.output:
+        draw_comparison(arguments.output, rows, histories)
+
+
 def _print_table(metrics):
-    rows = {
-        "model": metrics.get("model"),
-        "trainable parameters": _format(metrics.get("parameters"), ","),
-        "time of the fit": _format(metrics.get("fit_seconds"), ".0f", " s"),
-        "test error, eight rotations": _format(metrics["test_error"], ".2f", " %"),
-        "best and worst rotation": "{:.2f} % and {:.2f} %".format(
-            min(metrics["test_error_by_rotation"]), max(metrics["test_error_by_rotation"])
-        ),
-        "change under quarter turns": _format(metrics["invariance_error"], ".1e", " of the largest logit"),
-        "model.keras differs by": _format(metrics.get("keras_difference"), ".1e"),
-        "saved_model differs by": _format(metrics.get("saved_model_difference"), ".1e"),
-    }
+    """Prints what there is of the metrics, one to a line."""
+    rows = [
+        ("model", "model", "{}"),
+        ("trainable parameters", "parameters", "{:,}"),
+        ("time of the fit", "fit_seconds", "{:.0f} s"),
+        ("test error", "test_error", "{:.2f} %"),
+        ("change under quarter turns", "invariance_error", "{:.1e} of the largest logit"),
+        ("model.keras differs by", "keras_difference", "{:.1e}"),
+        ("saved_model differs by", "saved_model_difference", "{:.1e}"),
+    ]
     print()
-    for name, value in rows.items():
-        if value is not None:
-            print(f"{name:<28} {value}")
-
-
-def _format(value, specification, unit=""):
-    return None if value is None else f"{value:{specification}}{unit}"
+    for label, name, form in rows:
+        if name in metrics:
+            print(f"{label:<28} {form.format(metrics[name])}")
+    for rotation, error in metrics.get("test_error_by_rotation", {}).items():
+        print(f"  rotated by {rotation + ' degrees':<16} {error:.2f} %")

@@ -2,142 +2,208 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import pathlib
 import subprocess
 import time
 
 import keras
-import tensorflow as tf
+import numpy as np
 
 import zoo
-from keras_equivariant.equivariance import equivariance_error
 from training import data as datasets
+from training.augmentations import get_augmentation
 from training.batch_norm import reestimate_batch_norm
 from training.checkpoint import Checkpoint
+from training.devices import check_distribution, distributed, synchronise_batch_norm
+from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
-from training.pipelines import TEST_ANGLES, rotated_batches, training_batches
+from training.pipelines import training_batches
+from training.preprocessing import fit_preprocessing
+from training.recipes import Recipe
 from training.report import draw_report
 from training.run_folder import find_finished_run, open_run, read_json, write_json
 
-_TEST_BATCH = 500
-_CHECKED_IMAGES = 64
+CHECKED_IMAGES = 64
 
 
-def fit(recipe, output, resume=False):
+def fit(recipe, output, resume=False, data_dir=None):
     """Trains a model by a recipe, tests it, saves it and draws a report.
 
     Args:
         recipe: A `Recipe`.
         output: Folder of the run.
-        resume: Whether to go on with an interrupted run in that folder.
+        resume: Whether to go on with an interrupted run in that folder, if there is one.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
 
     Returns:
         The run's folder and its metrics, a dictionary.
 
     Raises:
-        ValueError: If the recipe names an unknown model or data set, or the folder cannot be used.
+        ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
+            number.
     """
-    zoo.get_builder(recipe.model)
-    data = datasets.load(recipe.dataset)
+    _check_names(recipe)
+    data, preprocess = load_data(recipe, data_dir)
     if recipe.batch_size > len(data.train):
         raise ValueError(
             f"`batch_size` must be at most the number of training images, {len(data.train)}. "
             f"Received: batch_size={recipe.batch_size}"
         )
-    run = open_run(output, {"recipe": dataclasses.asdict(recipe), **_environment()}, resume)
-    model, history, seconds = _train(recipe, data, run)
-    steps = len(data.train) // recipe.batch_size
-    reestimate_batch_norm(model, training_batches(data, recipe.batch_size, recipe.seed, recipe.epochs).take(steps))
-    images = data.standardise(data.test.images[:_CHECKED_IMAGES])
+    run = open_run(output, _config(recipe, data_dir), resume)
+    with distributed(recipe.distribution):
+        model, history, seconds = _train(recipe, data, preprocess, run)
+    images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
     metrics = {
+        "recipe": recipe.name,
         "model": recipe.model,
-        "parameters": _trainable_parameters(model),
+        "parameters": sum(int(np.prod(variable.shape)) for variable in model.trainable_variables),
         "epochs": len(history),
+        "seed": recipe.seed,
         "fit_seconds": round(seconds, 1),
-        **test(model, data),
+        **evaluate(recipe.evaluation, model, data, preprocess),
         "keras_difference": export(model, run.model, "keras", images),
         "saved_model_difference": export(model, run.saved_model, "saved_model", images),
     }
-    draw_report(run.report, model, data, history, metrics)
+    draw_report(run.report, model, data, preprocess, history, metrics)
     write_json(run.metrics, metrics)
     return run, metrics
 
 
-def _train(recipe, data, run):
+def load_data(recipe, data_dir=None):
+    """Loads a recipe's data set and fits its preprocessing.
+
+    Args:
+        recipe: A `Recipe`.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
+
+    Returns:
+        `LabelledImages`, and the preprocessing.
+
+    Raises:
+        ValueError: If there is no such data set, or it cannot be loaded.
+    """
+    data = datasets.load(recipe.dataset, data_dir)
+    if recipe.validation:
+        data = data.hold_out(recipe.validation)
+    return data, fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+
+
+def load_run(path, data_dir=None):
+    """Loads what is needed to test or export the model of a finished run.
+
+    Args:
+        path: Folder of the run.
+        data_dir: Folder of prepared TFDS data sets, or `None` for the one that the run was made with.
+
+    Returns:
+        The `Recipe`, the `keras.Model`, the `LabelledImages` and the preprocessing.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its model or its data cannot be loaded.
+    """
+    run = find_finished_run(path)
+    config = read_json(run.config)
+    recipe = Recipe(**config["recipe"])
+    try:
+        model = keras.models.load_model(run.model)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
+    return recipe, model, *load_data(recipe, data_dir or config["data_dir"])
+
+
+def _check_names(recipe):
+    check_distribution(recipe.distribution)
+    zoo.get_builder(recipe.model)
+    get_evaluation(recipe.evaluation)
+    for name in recipe.augmentation:
+        get_augmentation(name)
+
+
+def _train(recipe, data, preprocess, run):
     """The trained model, its history, and the seconds that this took."""
     keras.utils.set_random_seed(recipe.seed)
-    model = zoo.create(recipe.model)
     steps = len(data.train) // recipe.batch_size
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
-        ),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=False,  # Small convolutions on a CPU run slower under XLA, and take a while to compile.
-    )
+    model = build_model(recipe, steps)
     checkpoint = Checkpoint(run)
     done = checkpoint.restore(model)
+    validation = None
+    if data.validation is not None:
+        validation = get_evaluation(recipe.evaluation).batches(data.validation, preprocess, BATCH_SIZE).cache()
     start = time.perf_counter()
     model.fit(
-        training_batches(data, recipe.batch_size, recipe.seed, done),
-        validation_data=rotated_batches(data, "validation", _TEST_BATCH).cache(),
+        _training_batches(recipe, data, preprocess, done),
+        validation_data=validation,
         steps_per_epoch=steps,
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
-        callbacks=[checkpoint, keras.callbacks.TensorBoard(run.tensorboard, write_graph=False)],
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            checkpoint,
+            keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        ],
     )
-    return model, checkpoint.history, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    checkpoint.raise_if_failed()
+    synchronise_batch_norm(model, False)
+    if recipe.reestimate_batch_norm:
+        reestimate_batch_norm(model, _training_batches(recipe, data, preprocess, recipe.epochs).take(steps))
+    return model, checkpoint.history, seconds
 
 
-def test(model, data):
-    """Tests a model on unseen images in eight rotations, and measures how far it is from invariant.
-
-    Args:
-        model: A `keras.Model`.
-        data: `LabelledImages`.
-
-    Returns:
-        A dictionary: the error in percent over all rotations and in each, and the largest relative change of the
-        logits under the four rotations of p4.
-    """
-    predictions = model.predict(rotated_batches(data, "test", _TEST_BATCH), verbose=0).argmax(axis=1)
-    wrong = predictions.reshape(len(TEST_ANGLES), len(data.test)) != data.test.labels
-    return {
-        "test_error": float(100 * wrong.mean()),
-        "test_error_by_rotation": [float(100 * share) for share in wrong.mean(axis=1)],
-        "invariance_error": equivariance_error(model, data.standardise(data.test.images), "p4"),
-    }
-
-
-def load_run(path):
-    """Loads the model and the data of a finished run.
+def build_model(recipe, steps):
+    """Builds and compiles a recipe's model.
 
     Args:
-        path: Folder of the run.
+        recipe: A `Recipe`.
+        steps: Number of training steps in an epoch.
 
     Returns:
-        The compiled `keras.Model` and the `LabelledImages`.
-
-    Raises:
-        ValueError: If the folder holds no finished run.
+        The compiled `keras.Model`.
     """
-    run = find_finished_run(path)
-    return keras.models.load_model(run.model), datasets.load(read_json(run.config)["recipe"]["dataset"])
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        model = zoo.create(recipe.model, **recipe.model_arguments)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    synchronise_batch_norm(model, recipe.distribution == "mirrored")
+    model.compile(
+        _optimizer(recipe, steps), keras.losses.get(recipe.loss), metrics=["accuracy"], jit_compile=recipe.jit
+    )
+    return model
 
 
-def _trainable_parameters(model):
-    return sum(int(tf.size(variable)) for variable in model.trainable_variables)
+def _optimizer(recipe, steps):
+    name, config = recipe.optimizer["class_name"], recipe.optimizer["config"]
+    if recipe.schedule is not None:
+        schedule = _schedule(recipe.schedule, config["learning_rate"], steps, recipe.epochs)
+        config = {**config, "learning_rate": keras.optimizers.schedules.serialize(schedule)}
+    return keras.optimizers.get({"class_name": name, "config": config})
 
 
-def _environment():
-    """What else a result may depend on."""
-    packages = ("keras-equivariant", "keras", "tensorflow", "numpy")
+def _schedule(schedule, learning_rate, steps, epochs):
+    if schedule["kind"] == "cosine":
+        return keras.optimizers.schedules.CosineDecay(learning_rate, steps * epochs)
+    boundaries = [epoch * steps for epoch in schedule["epochs"]]
+    values = [learning_rate * schedule["factor"] ** i for i in range(len(boundaries) + 1)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+
+
+def _training_batches(recipe, data, preprocess, initial_epoch):
+    return training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed, initial_epoch)
+
+
+def _config(recipe, data_dir):
+    """What decides the result of a run, as JSON gives it back."""
+    packages = ("keras-equivariant", "keras", keras.config.backend(), "numpy")
     here = pathlib.Path(__file__).parent
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    return {
+    config = {
+        "recipe": dataclasses.asdict(recipe),
+        "data_dir": None if data_dir is None else str(data_dir),
         "backend": keras.config.backend(),
         "versions": {package: importlib.metadata.version(package) for package in packages},
         "revision": revision.stdout.strip() or None,
     }
+    return json.loads(json.dumps(config))

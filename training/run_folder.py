@@ -56,12 +56,9 @@ def open_run(path, config, resume=False):
             raise ValueError(
                 f"`output` holds an unfinished run: add --resume, or choose another folder. Received: output={path}"
             )
-        stored = read_json(run.config)
-        changed = sorted(k for k in {*stored, *config} if k != "recipe" and stored.get(k) != config.get(k))
-        old, new = stored.get("recipe", {}), config["recipe"]
-        changed = [f"{k} {old.get(k)} -> {new.get(k)}" for k in {*old, *new} if old.get(k) != new.get(k)] + changed
-        if changed:
-            raise ValueError(f"`resume` needs the run's own recipe and versions. Received: {', '.join(changed)}")
+        changes = _differences(read_json(run.config), config)
+        if changes:
+            raise ValueError(f"`resume` needs the run's own recipe, code and versions. Received: {'; '.join(changes)}")
         return run
     try:
         run.path.mkdir(parents=True, exist_ok=True)
@@ -73,6 +70,18 @@ def open_run(path, config, resume=False):
             f"`output` must be a folder that can be written ({error.strerror}). Received: {path}"
         ) from None
     return run
+
+
+def _differences(stored, config, prefix=""):
+    """What has changed between two configurations, as lines of text; where the data lie does not count."""
+    lines = []
+    for key in sorted({*stored, *config} - {"data_dir"}):
+        old, new = stored.get(key), config.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            lines.append(f"{prefix}{key}: {old} -> {new}")
+    return lines
 
 
 def find_finished_run(path):

@@ -3,28 +3,59 @@
 import tensorflow as tf
 
 
-def rotate(images, angles):
-    """Turns images about their centres, counter-clockwise, with bilinear interpolation; what comes in is zero.
+def rotate(images, angles, background=0.0):
+    """Turns images about their centres, counter-clockwise, with bilinear interpolation.
 
     Args:
         images: Float tensor `(batch, height, width, channels)`.
         angles: Float tensor `(batch,)`, in radians.
+        background: Value of the pixels that come in from outside.
 
     Returns:
         The rotated images.
     """
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    centre_x, centre_y = tf.cast(width - 1, tf.float32) / 2, tf.cast(height - 1, tf.float32) / 2
-    cosine, sine, zero = tf.cos(angles), tf.sin(angles), tf.zeros_like(angles)
+    centre_x, centre_y = _centre(images)
+    cosine, sine = tf.cos(angles), tf.sin(angles)
     # The output pixel (x, y), rows downwards, shows the input at (c x - s y + dx, s x + c y + dy): it was there before
     # the turn.
     shift_x = centre_x - cosine * centre_x + sine * centre_y
     shift_y = centre_y - sine * centre_x - cosine * centre_y
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([cosine, -sine, shift_x, sine, cosine, shift_y, zero, zero], axis=1),
-        output_shape=tf.stack([height, width]),
+    return _project(images, [cosine, -sine, shift_x, sine, cosine, shift_y], "BILINEAR", background)
+
+
+def shift_and_flip(images, shifts_and_flips, background=0.0):
+    """Shifts images by whole pixels and mirrors some of them.
+
+    Args:
+        images: Float tensor `(batch, height, width, channels)`.
+        shifts_and_flips: Integer tensor `(batch, 3)`: pixels to the right, pixels downwards, and 1 to mirror or 0.
+        background: Value of the pixels that come in from outside.
+
+    Returns:
+        The transformed images, mirrored first and shifted then.
+    """
+    right, down, flip = tf.unstack(tf.cast(shifts_and_flips, tf.float32), axis=1)
+    centre_x, _ = _centre(images)
+    direction, zero = 1 - 2 * flip, tf.zeros_like(right)
+    shift_x = 2 * centre_x * flip - direction * right
+    return _project(images, [direction, zero, shift_x, zero, zero + 1, -down], "NEAREST", background)
+
+
+def _centre(images):
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    return tf.cast(width - 1, tf.float32) / 2, tf.cast(height - 1, tf.float32) / 2
+
+
+def _project(images, coefficients, interpolation, background):
+    """Shows at (x, y) what the images have at (a x + b y + c, d x + e y + f), the coefficients being a to f."""
+    zeros = tf.zeros_like(coefficients[0])
+    # The operation fills with one number; what it is told to add and take off again makes that one for each channel.
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images - background,
+        transforms=tf.stack([*coefficients, zeros, zeros], axis=1),
+        output_shape=tf.shape(images)[1:3],
         fill_value=0.0,
-        interpolation="BILINEAR",
+        interpolation=interpolation,
         fill_mode="CONSTANT",
     )
+    return moved + background

@@ -4,47 +4,24 @@ import tensorflow as tf
 from helpers import random_array
 
 from keras_equivariant.equivariance import transform_image
-from training import data as datasets
-from training.data.images import LabelledImages, Split
-from training.pipelines import rotated_batches, training_batches
-from training.transforms import rotate
+from training import augmentations
+from training.augmentations import Augmentation, list_augmentations
+from training.data import Split
+from training.pipelines import rotated_batches, test_batches, training_batches
+from training.preprocessing import Standardise, fit_preprocessing
+from training.transforms import rotate, shift_and_flip
+
+test_batches.__test__ = False  # a function of the library, whatever its name
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("digits")
-
-
-def small_data(count=23):
+def small_split(count=23, dtype="float32"):
     """Each label is the number of its image."""
-    images = random_array(count, 8, 8, 1)
-    split = Split(images, np.arange(count, dtype="int32"))
-    return LabelledImages(split, split, split, classes=count)
+    images = np.random.default_rng(0).uniform(0, 255, (count, 8, 8, 2))
+    images = images.astype("uint8") if dtype == "uint8" else (images / 255).astype("float32")
+    return Split(images, np.arange(count, dtype="int32"))
 
 
-def test_digits(digits):
-    assert [len(split) for split in (digits.train, digits.validation, digits.test)] == [1100, 200, 497]
-    for split in (digits.train, digits.validation, digits.test):
-        assert split.images.shape[1:] == (28, 28, 1)
-        assert split.images.dtype == "float32"
-        assert 0 <= split.images.min() < split.images.max() <= 1
-        assert set(split.labels) == set(range(10))
-    together = np.concatenate([digits.train.images, digits.validation.images, digits.test.images])
-    assert len(np.unique(together.reshape(1797, -1), axis=0)) > 1790
-    standardised = digits.standardise(digits.train.images)
-    assert abs(standardised.mean()) < 1e-4
-    assert abs(standardised.std() - 1) < 1e-4
-
-
-def test_the_split_is_always_the_same(digits):
-    again = datasets.load("digits")
-    np.testing.assert_array_equal(again.test.images, digits.test.images)
-    assert digits.train.labels[:8].tolist() == again.train.labels[:8].tolist()
-
-
-def test_unknown_data_sets():
-    with pytest.raises(ValueError, match=r"\['digits'\]. Received: name='mnist2'"):
-        datasets.load("mnist2")
+PREPROCESS = Standardise(mean=0.4, deviation=0.5)
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -78,47 +55,118 @@ def test_interpolation_agrees_with_the_formula():
         assert abs(turned[row, column] - expected) < 1e-5
 
 
-def batches_of(data, count, **arguments):
-    return [(x.numpy(), y.numpy()) for x, y in training_batches(data, 5, **arguments).take(count)]
+@pytest.mark.parametrize("shift", [(0, 0), (2, 0), (0, 3), (-1, 2)])
+@pytest.mark.parametrize("flip", [0, 1])
+def test_shifts_and_flips(shift, flip):
+    images = random_array(1, 6, 7, 2)
+    background = np.array([5.0, 6.0], "float32")
+    moved = shift_and_flip(tf.constant(images), tf.constant([[*shift, flip]]), background)[0].numpy()
+    image = images[0, :, ::-1] if flip else images[0]
+    right, down = shift
+    for row in range(6):
+        for column in range(7):
+            inside = 0 <= row - down < 6 and 0 <= column - right < 7
+            expected = image[row - down, column - right] if inside else background
+            np.testing.assert_allclose(moved[row, column], expected, atol=1e-5)
+
+
+def batches_of(split, count, **arguments):
+    arguments = {"augmentation": ["rotate"], "seed": 0, **arguments}
+    batches = training_batches(split, PREPROCESS, batch_size=5, **arguments)
+    return [(x.numpy(), y.numpy()) for x, y in batches.take(count)]
 
 
 def test_an_epoch_holds_every_image_at_most_once_in_a_new_order():
-    batches = batches_of(small_data(), 8, seed=0)
+    batches = batches_of(small_split(), 8)
     first, second = (np.concatenate([y for _, y in batches[i : i + 4]]) for i in (0, 4))
     assert len(set(first)) == len(set(second)) == 20
     assert first.tolist() != second.tolist()
 
 
-def test_rotations_are_new_in_each_epoch_and_for_each_image():
-    data = small_data()
+@pytest.mark.parametrize("augmentation", list_augmentations())
+def test_transforms_are_new_in_each_epoch(augmentation):
     seen = {}
-    for images, labels in batches_of(data, 8, seed=0):
+    for images, labels in batches_of(small_split(), 8, augmentation=[augmentation]):
         for image, label in zip(images, labels, strict=True):
             seen.setdefault(label, []).append(image)
     twice = [images for images in seen.values() if len(images) == 2]
     assert len(twice) > 10
-    assert all(np.abs(first - second).max() > 0.1 for first, second in twice)
+    assert np.mean([np.abs(first - second).max() > 0.01 for first, second in twice]) > 0.9
 
 
-def test_batches_depend_on_seed_and_epoch_alone():
-    data = small_data()
-    for (x, y), (again_x, again_y) in zip(batches_of(data, 8, seed=3), batches_of(data, 8, seed=3), strict=True):
-        np.testing.assert_array_equal(x, again_x)
-        np.testing.assert_array_equal(y, again_y)
-    later = batches_of(data, 4, seed=3, initial_epoch=1)
-    for (x, y), (later_x, later_y) in zip(batches_of(data, 8, seed=3)[4:], later, strict=True):
-        np.testing.assert_array_equal(x, later_x)
-        np.testing.assert_array_equal(y, later_y)
-    assert batches_of(data, 1, seed=3)[0][1].tolist() != batches_of(data, 1, seed=4)[0][1].tolist()
+@pytest.mark.parametrize("augmentation", [[], ["rotate"], ["shift_and_flip", "rotate"]])
+def test_batches_depend_on_seed_and_epoch_alone(augmentation):
+    split = small_split()
+
+    def same(one, other):
+        for (x, y), (other_x, other_y) in zip(one, other, strict=True):
+            np.testing.assert_array_equal(x, other_x)
+            np.testing.assert_array_equal(y, other_y)
+
+    batches = batches_of(split, 8, augmentation=augmentation, seed=3)
+    same(batches, batches_of(split, 8, augmentation=augmentation, seed=3))
+    same(batches, batches_of(split, 8, augmentation=augmentation, seed=3, parallel_calls=1))
+    same(batches, batches_of(split, 8, augmentation=augmentation, seed=3, parallel_calls=7))
+    same(batches[4:], batches_of(split, 4, augmentation=augmentation, seed=3, initial_epoch=1))
+    assert batches_of(split, 1, seed=3)[0][1].tolist() != batches_of(split, 1, seed=4)[0][1].tolist()
+
+
+def test_training_images_are_the_preprocessed_ones():
+    for dtype in ("float32", "uint8"):
+        split = small_split(dtype=dtype)
+        expected = (split.scaled_images() - 0.4) / 0.5
+        for images, labels in batches_of(split, 4, augmentation=[]):
+            np.testing.assert_allclose(images, expected[labels], atol=1e-6)
+
+
+def test_raw_images_are_transformed_before_the_preprocessing(monkeypatch):
+    def darken(images, factors, background):
+        return images * tf.reshape(factors, (-1, 1, 1, 1))
+
+    halve = Augmentation(lambda key, count: tf.fill([count], 0.5), darken, on_raw_images=True)
+    monkeypatch.setitem(augmentations._AUGMENTATIONS, "halve", halve)
+    split = small_split(dtype="uint8")
+    expected = (split.scaled_images() / 2 - 0.4) / 0.5
+    for images, labels in batches_of(split, 4, augmentation=["halve"]):
+        np.testing.assert_allclose(images, expected[labels], atol=1e-6)
+
+
+def test_what_comes_in_from_outside_is_black():
+    split = Split(np.ones((5, 8, 8, 2), "float32"), np.arange(5))
+    images = np.concatenate([x for x, _ in batches_of(split, 4, augmentation=["shift_and_flip"])])
+    values = np.unique(images.round(5))
+    np.testing.assert_allclose(values, [-0.8, 1.2], atol=1e-4)
 
 
 def test_every_test_image_is_seen_in_eight_rotations():
-    data = small_data(6)
-    dataset = rotated_batches(data, "test", 7)
+    split = small_split(6)
+    dataset = rotated_batches(split, PREPROCESS, 7)
     assert dataset.cardinality() == 7
     images = np.concatenate([x for x, _ in dataset])
     labels = np.concatenate([y for _, y in dataset])
     assert labels.tolist() == list(range(6)) * 8
     for turn in range(4):
-        expected = data.standardise(transform_image(data.test.images, "p4", turn))
+        expected = PREPROCESS(transform_image(split.images, "p4", turn))
         np.testing.assert_allclose(images[12 * turn : 12 * turn + 6], expected, atol=1e-5)
+
+
+def test_test_images_come_in_their_order():
+    split = small_split(11, dtype="uint8")
+    images, labels = (np.concatenate(parts) for parts in zip(*test_batches(split, PREPROCESS, 4), strict=True))
+    np.testing.assert_allclose(images, (split.scaled_images() - 0.4) / 0.5, atol=1e-6)
+    assert labels.tolist() == list(range(11))
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="must be among.*'rotate'.*Received: augmentation='melt'"):
+        training_batches(small_split(), PREPROCESS, ["melt"], 5, 0)
+    with pytest.raises(ValueError, match="must be one of.*'standardise'.*Received: preprocessing='melt'"):
+        fit_preprocessing("melt", small_split().images)
+
+
+def test_standardisation():
+    images = small_split().images
+    preprocess = fit_preprocessing("standardise", images)
+    assert abs(preprocess(images).mean()) < 1e-5
+    assert abs(preprocess(images).std() - 1) < 1e-5
+    np.testing.assert_allclose(preprocess(np.zeros(1)), preprocess.background)

@@ -36,9 +36,9 @@ def test_an_unfinished_run_is_resumed_only_when_asked_and_unchanged(tmp_path):
     with pytest.raises(ValueError, match="holds an unfinished run: add --resume"):
         open_run(tmp_path, CONFIG)
     assert open_run(tmp_path, CONFIG, resume=True).path == tmp_path
-    with pytest.raises(ValueError, match="Received: epochs 3 -> 4"):
+    with pytest.raises(ValueError, match="Received: recipe.epochs: 3 -> 4"):
         open_run(tmp_path, {**CONFIG, "recipe": {"name": "a", "epochs": 4}}, resume=True)
-    with pytest.raises(ValueError, match="Received: versions"):
+    with pytest.raises(ValueError, match="Received: versions.keras: 3 -> 4"):
         open_run(tmp_path, {**CONFIG, "versions": {"keras": "4"}}, resume=True)
 
 

@@ -1,22 +1,50 @@
 """Data sets, by name."""
 
-from training.data import digits
+from training.data import digits, from_tfds
+from training.data.images import LabelledImages, Split
 
-_LOADERS = {"digits": digits.load}
+
+def _rotated_mnist(data_dir):
+    from_tfds.import_tfds()
+    from training.data.rotated_mnist import RotatedMnist
+
+    return from_tfds.load(RotatedMnist(data_dir=data_dir), data_dir)
 
 
-def load(name):
+def _from_tfds(name):
+    return lambda data_dir: from_tfds.load(name, data_dir)
+
+
+_LOADERS = {
+    "digits": digits.load,
+    "mnist": _from_tfds("mnist"),
+    "rotated_mnist": _rotated_mnist,
+    "cifar10": _from_tfds("cifar10"),
+    "stl10": _from_tfds("stl10"),
+}
+
+
+def list_datasets():
+    """Returns the names of all data sets."""
+    return list(_LOADERS)
+
+
+def load(name, data_dir=None):
     """Loads a data set.
 
     Args:
-        name: One of the known data sets.
+        name: One of `list_datasets()`.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
 
     Returns:
         `LabelledImages`.
 
     Raises:
-        ValueError: If there is no such data set.
+        ValueError: If there is no such data set, or it cannot be loaded.
     """
     if name not in _LOADERS:
-        raise ValueError(f"`name` must be one of {sorted(_LOADERS)}. Received: name={name!r}")
-    return _LOADERS[name]()
+        raise ValueError(f"`dataset` must be one of {list_datasets()}. Received: dataset={name!r}")
+    return _LOADERS[name](data_dir)
+
+
+__all__ = ["LabelledImages", "Split", "list_datasets", "load"]

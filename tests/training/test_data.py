@@ -1,0 +1,129 @@
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from training import data as datasets
+from training.data import LabelledImages, Split, from_tfds
+
+tfds = pytest.importorskip("tensorflow_datasets")
+
+
+def mock_split(count, size, channels, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, size, size, channels), dtype="uint8")
+    return [
+        {"image": image, "label": int(label)} for image, label in zip(images, rng.integers(0, 10, count), strict=True)
+    ]
+
+
+def prepare(name, data_dir, train, test):
+    """Writes a data set of TFDS's own format that holds these examples."""
+    builder = tfds.builder(name, data_dir=data_dir)
+    extra = {"id": "x"} if name == "cifar10" else {}
+
+    def numbered(examples):
+        return ((i, {**example, **extra}) for i, example in enumerate(examples))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(builder), "_split_generators", lambda self, manager: {"train": numbered(train), "test": numbered(test)}
+        )
+        builder.download_and_prepare()
+
+
+def test_digits():
+    digits = datasets.load("digits")
+    assert [len(split) for split in (digits.train, digits.validation, digits.test)] == [1100, 200, 497]
+    for split in (digits.train, digits.validation, digits.test):
+        assert split.images.shape[1:] == (28, 28, 1)
+        assert split.images.dtype == "float32"
+        assert 0 <= split.images.min() < split.images.max() <= 1
+        assert set(split.labels) == set(range(10))
+    together = np.concatenate([digits.train.images, digits.validation.images, digits.test.images])
+    assert len(np.unique(together.reshape(1797, -1), axis=0)) > 1790
+    again = datasets.load("digits")
+    np.testing.assert_array_equal(again.test.images, digits.test.images)
+
+
+@pytest.mark.parametrize("name, size, channels", [("mnist", 28, 1), ("cifar10", 32, 3)])
+def test_data_sets_of_tfds(name, size, channels, tmp_path):
+    train, test = mock_split(30, size, channels), mock_split(7, size, channels, seed=1)
+    prepare(name, tmp_path, train, test)
+    data = datasets.load(name, tmp_path)
+    assert data.classes == 10
+    assert len(data.train) == 30
+    for split, examples in ((data.train, train), (data.test, test)):
+        assert split.images.dtype == "uint8"
+        assert split.labels.dtype == "int32"
+        # TFDS shuffles what it writes, always in the same way.
+        found = {(image.tobytes(), label) for image, label in zip(split.images, split.labels, strict=True)}
+        assert found == {(example["image"].tobytes(), example["label"]) for example in examples}
+
+
+def test_rotated_mnist_is_made_from_mnist(tmp_path, monkeypatch):
+    from training.data import rotated_mnist
+
+    monkeypatch.setattr(rotated_mnist, "_TRAIN", 20)
+    monkeypatch.setattr(rotated_mnist, "_TEST", 30)
+    upright = mock_split(40, 28, 1) + mock_split(15, 28, 1, seed=1)
+    prepare("mnist", tmp_path, upright[:40], upright[40:])
+    data = datasets.load("rotated_mnist", tmp_path)
+    assert (len(data.train), len(data.test)) == (20, 30)
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    assert set(labels) <= {example["label"] for example in upright}
+    middle = np.concatenate([data.train.images, data.test.images])[:, 8:20, 8:20].std()
+    assert 10 < middle < np.std([example["image"] for example in upright])  # interpolated, not blank
+    assert (data.train.images[:, 0, 0] == 0).mean() > 0.5  # corners come in from outside
+
+
+def test_published_files_of_rotated_mnist_are_used(tmp_path):
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    examples = mock_split(9, 28, 1)
+    for part, name in ((examples[:4], "train_valid"), (examples[4:], "test")):
+        lines = [" ".join(map(str, [*(e["image"].ravel() / 255), float(e["label"])])) for e in part]
+        (manual / f"mnist_all_rotation_normalized_float_{name}.amat").write_text("\n".join(lines))
+    data = datasets.load("rotated_mnist", tmp_path)
+    assert (len(data.train), len(data.test)) == (4, 5)
+    found = {(image.tobytes(), label) for image, label in zip(data.test.images, data.test.labels, strict=True)}
+    assert found == {(example["image"].tobytes(), example["label"]) for example in examples[4:]}
+
+
+def test_a_builder_without_data_says_so(tmp_path, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", refuse)
+    with pytest.raises(ValueError, match=r"'mnist' could not be loaded \(ConnectionError: no network\).*data_dir="):
+        datasets.load("mnist", tmp_path)
+    from training.data.rotated_mnist import RotatedMnist
+
+    with pytest.raises(ValueError, match="'rotated_mnist' could not be loaded"):
+        from_tfds.load(RotatedMnist(data_dir=tmp_path))
+
+
+def test_unknown_data_sets():
+    with pytest.raises(ValueError, match=r"\['digits', 'mnist'.*Received: dataset='mnist2'"):
+        datasets.load("mnist2")
+
+
+def test_held_out_images_are_not_trained_on():
+    split = Split(np.arange(20.0).reshape(20, 1, 1, 1), np.arange(20))
+    data = LabelledImages(split, split, classes=20).hold_out(6)
+    assert (len(data.train), len(data.validation), len(data.test)) == (14, 6, 20)
+    assert sorted([*data.train.labels, *data.validation.labels]) == list(range(20))
+    assert data.train.labels.tolist() == data.train.images.ravel().tolist()
+    assert LabelledImages(split, split, classes=20).hold_out(0).validation is None
+    for count in (20, -1):
+        with pytest.raises(ValueError, match=f"Received: validation={count}"):
+            data.hold_out(count)
+
+
+@pytest.mark.skipif("KERAS_EQUIVARIANT_TFDS" not in os.environ, reason="needs a folder of prepared TFDS data sets")
+@pytest.mark.parametrize("name, train, test", [("mnist", 60_000, 10_000), ("cifar10", 50_000, 10_000)])
+def test_real_data(name, train, test):
+    data = datasets.load(name, pathlib.Path(os.environ["KERAS_EQUIVARIANT_TFDS"]))
+    assert (len(data.train), len(data.test)) == (train, test)
+    assert np.bincount(data.test.labels).min() > 800

@@ -1,0 +1,65 @@
+"""Random transforms of training images.
+
+Each is two functions: one draws the parameters for all images of an epoch, from a key that depends on the seed and the
+epoch alone; the other transforms a batch with the parameters of its images. So an image's transform depends on
+nothing but the seed, the epoch and the image's index.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from training.transforms import rotate, shift_and_flip
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """A random transform.
+
+    Attributes:
+        draw: Function of a key, two 64-bit integers, and a number of images, that returns a tensor of parameters, a
+            row for each image.
+        apply: Function of a batch of images, the rows of parameters of its images, and the background, that returns
+            the transformed images.
+        on_raw_images: Whether it acts on colours, so before the preprocessing, on pixels between 0 and 1.
+    """
+
+    draw: Callable
+    apply: Callable
+    on_raw_images: bool = False
+
+
+def _draw_angles(key, count):
+    return tf.random.stateless_uniform((count,), key, maxval=2 * math.pi)
+
+
+def _draw_shifts_and_flips(key, count):
+    """Shifts to the right and downwards by up to 4 pixels, and 1 for a mirrored image or 0."""
+    shifts_key, flips_key = tf.unstack(tf.random.split(key))
+    shifts = tf.random.stateless_uniform((count, 2), shifts_key, -4, 5, tf.int32)
+    flips = tf.random.stateless_uniform((count, 1), flips_key, 0, 2, tf.int32)
+    return tf.concat([shifts, flips], axis=1)
+
+
+_AUGMENTATIONS = {
+    "rotate": Augmentation(_draw_angles, rotate),
+    "shift_and_flip": Augmentation(_draw_shifts_and_flips, shift_and_flip),
+}
+
+
+def list_augmentations():
+    """Returns the names of all augmentations."""
+    return list(_AUGMENTATIONS)
+
+
+def get_augmentation(name):
+    """Returns an augmentation by its name.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if name not in _AUGMENTATIONS:
+        raise ValueError(f"`augmentation` must be among {list_augmentations()}. Received: augmentation={name!r}")
+    return _AUGMENTATIONS[name]

@@ -1,0 +1,72 @@
+"""What a recipe is."""
+
+import dataclasses
+from typing import Any
+
+PRECISIONS = ("float32", "mixed_bfloat16", "float64")
+DISTRIBUTIONS = (None, "mirrored", "jax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train a classifier: everything that decides what a run does, as data.
+
+    Attributes:
+        name: Name of the recipe.
+        description: One line: what it trains, on what.
+        model: Name of a model of the zoo.
+        dataset: Name of a data set.
+        epochs: Number of passes over the training set.
+        batch_size: Number of images in a training step, on all devices together.
+        optimizer: Configuration of a Keras optimizer: `{"class_name": ..., "config": {...}}`.
+        model_arguments: Arguments of the model's builder.
+        schedule: `None` for a constant learning rate, `{"kind": "cosine"}` for one that falls to zero along a half
+            cosine, or `{"kind": "steps", "epochs": [...], "factor": 0.1}` to multiply it at the end of some epochs.
+        loss: Configuration of a Keras loss.
+        validation: Number of training images that are held out to watch the training; 0 for none.
+        preprocessing: Name of what is done to the images first, fitted on the training set.
+        augmentation: Names of random transforms of the training images.
+        evaluation: Name of the test.
+        reestimate_batch_norm: Whether the batch-norm statistics are computed anew after the training.
+        precision: Keras dtype policy.
+        jit: Whether to compile the training step with XLA. Small convolutions on a CPU run slower so.
+        distribution: `None`, `"mirrored"` for all devices of this host on TensorFlow, or `"jax"` for all devices of
+            all hosts on JAX.
+        seed: Decides the initial weights, the order of the images and their transforms.
+    """
+
+    name: str
+    description: str
+    model: str
+    dataset: str
+    epochs: int
+    batch_size: int
+    optimizer: dict[str, Any]
+    model_arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schedule: dict[str, Any] | None = None
+    loss: dict[str, Any] = dataclasses.field(
+        default_factory=lambda: {"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}
+    )
+    validation: int = 0
+    preprocessing: str = "standardise"
+    augmentation: tuple[str, ...] = ()
+    evaluation: str = "plain"
+    reestimate_batch_norm: bool = True
+    precision: str = "float32"
+    jit: bool = False
+    distribution: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        """Checks what can be checked without building anything."""
+        for field in ("epochs", "batch_size"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"`seed` must be at least 0 and below 2**31. Received: seed={self.seed}")
+        for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS)):
+            if getattr(self, field) not in known:
+                raise ValueError(
+                    f"`{field}` must be one of {[name for name in known if name]}. "
+                    f"Received: {field}={getattr(self, field)!r}"
+                )
