@@ -2,6 +2,8 @@
 
 from keras import ops
 
+_SPACE = ("depth", "height", "width")
+
 
 def merge_orientations(x):
     """Reshapes `(batch, *space, S, channels)` to `(batch, *space, S * channels)`."""
@@ -11,3 +13,8 @@ def merge_orientations(x):
 def split_orientations(x, orientations):
     """Reshapes `(batch, *space, S * channels)` to `(batch, *space, S, channels)`, S being `orientations`."""
     return ops.reshape(x, (-1, *ops.shape(x)[1:-1], orientations, x.shape[-1] // orientations))
+
+
+def describe_feature_map(rank, orientations):
+    """The axes of a feature map of `rank` spatial dimensions, for error messages."""
+    return f"(batch, {', '.join(_SPACE[-rank:])}, {orientations}, channels)"

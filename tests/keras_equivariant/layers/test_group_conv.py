@@ -5,8 +5,11 @@ import pytest
 from helpers import TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers import GroupConv2D
-from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
+from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, register_symmetry
+
+# Some of the layers below are meant to break equivariance; test_sampling.py is about the warning.
+pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
 
 SYMMETRIES = ["p1", "p2", "p4", "pm", "pmm", "p4m"]
 QUOTIENTS = [("p4", "p2"), ("p4m", "p4"), ("p4m", "pm"), ("p4m", "pmm"), ("pmm", "pm")]
@@ -102,6 +105,14 @@ def test_gradients_are_group_convolutions(symmetry, input_subgroup, cosets_of, k
     assert relative_error(at_bias, upstream.sum(axis=(0, 1, 2, 3))) < TOLERANCES[dtype]
 
 
+def test_depthwise():
+    x = random_array(2, 6, 6, 4, 3)
+    layer = GroupConv2D(6, 3, "p4", groups=3)
+    assert layer(x).shape == (2, 4, 4, 4, 6)
+    assert layer.kernel.shape == (3, 3, 4, 1, 6)
+    assert equivariance_error(layer, x) < 1e-5
+
+
 @pytest.mark.parametrize("planar", [True, False])
 def test_channel_groups_are_separate_convolutions(planar):
     x = random_array(2, 6, 6, 4) if planar else random_array(2, 6, 6, 8, 4)
@@ -132,6 +143,147 @@ def test_initialisers_see_the_fan_in_of_the_stored_kernel():
     assert abs(to_numpy(layer.kernel).std() / np.sqrt(2 / (3 * 3 * 8 * 16)) - 1) < 0.05
 
 
+LAYERS = {1: GroupConv1D, 2: GroupConv2D, 3: GroupConv3D}
+# (symmetry, input_subgroup, the subgroup whose cosets the input's orientations are, spatial size, kernel sizes)
+OTHER_KINDS = [
+    ("mirror", None, "mirror", (9,), [1, 2, 3, 4, 5]),
+    ("mirror", None, None, (8,), [1, 2, 3, 4, 5]),
+    *((symmetry, None, symmetry, (7, 7), [1, 3, 5]) for symmetry in ("p3", "p6", "p6m")),
+    *((symmetry, None, None, (7, 7), [1, 3, 5]) for symmetry in ("p3", "p6")),
+    ("p6m", None, None, (5, 5), [3]),
+    ("p6", "p3", "p3", (5, 5), [3]),
+    ("p6m", "p6", "p6", (7, 7), [5]),
+    *((symmetry, None, symmetry, (3, 4, 4), [1, 2, 3]) for symmetry in ("C4", "D4", "D4h", "O", "Oh")),
+    *((symmetry, None, None, (4, 4, 4), [2, 3]) for symmetry in ("C4", "D4")),
+    *((symmetry, None, None, (3, 3, 3), [2]) for symmetry in ("D4h", "O", "Oh")),
+    ("O", "D4", "D4", (4, 4, 4), [3]),
+    ("Oh", "O", "O", (4, 4, 4), [3]),
+    ("D4h", "C4", "C4", (4, 4, 4), [3]),
+]
+
+
+def subgroup_of(symmetry, name):
+    """The subgroup of that name, or the trivial one of the same dimension."""
+    return get_symmetry(name) if name else SymmetryGroup("trivial", [np.eye(get_symmetry(symmetry).dimension)])
+
+
+def other_input(symmetry, cosets_of, size, dtype, channels=2):
+    orientations = get_symmetry(symmetry).order // subgroup_of(symmetry, cosets_of).order
+    x = random_array(2, *size, orientations, channels, dtype=dtype)
+    if len(size) == 2 and (
+        "6" in symmetry or symmetry == "p3"
+    ):  # turns of a hexagonal grid keep a hexagon, and no square
+        x = x * get_symmetry(symmetry).interior(size)[None, ..., None, None]
+    return (x[..., 0, :] if cosets_of == symmetry else x).astype(dtype), x
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("symmetry, input_subgroup, cosets_of, size, kernel_sizes", OTHER_KINDS)
+def test_other_groups_agree_with_the_formula(symmetry, input_subgroup, cosets_of, size, kernel_sizes, dtype):
+    for kernel_size in kernel_sizes:
+        x, with_orientations = other_input(symmetry, cosets_of, size, dtype)
+        layer = LAYERS[len(size)](2, kernel_size, symmetry, input_subgroup=input_subgroup, dtype=dtype)
+        layer.build(x.shape)
+        randomise(layer)
+        group, subgroup = get_symmetry(symmetry), subgroup_of(symmetry, cosets_of)
+        kernel = to_numpy(layer.kernel)
+        expected = oracle.correlate(with_orientations, kernel, group, subgroup) + to_numpy(layer.bias)
+        assert relative_error(layer(x), expected) < TOLERANCES[dtype], kernel_size
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("symmetry, input_subgroup, cosets_of, size, kernel_sizes", OTHER_KINDS)
+def test_other_groups_are_equivariant(symmetry, input_subgroup, cosets_of, size, kernel_sizes, dtype):
+    hexagonal = "6" in symmetry or symmetry == "p3"
+    for kernel_size in kernel_sizes:
+        x, _ = other_input(symmetry, cosets_of, size, dtype)
+        padding = "same" if hexagonal or (len(size) == 1 and kernel_size % 2) else "valid"
+        layer = LAYERS[len(size)](
+            2, kernel_size, symmetry, padding=padding, input_subgroup=input_subgroup, activation="relu", dtype=dtype
+        )
+        layer.build(x.shape)
+        randomise(layer)
+
+        def convolve(x, layer=layer):
+            y = to_numpy(layer(x))
+            return y * get_symmetry(symmetry).interior(size)[..., None, None] if hexagonal else y
+
+        error = equivariance_error(convolve, x, symmetry, input_subgroup=input_subgroup)
+        assert error < TOLERANCES[dtype], kernel_size
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "symmetry, cosets_of, size, kernel_size",
+    [("mirror", None, (6,), 3), ("p6", None, (5, 5), 3), ("p6", "p6", (5, 5), 5), ("C4", None, (4, 4, 4), 2)],
+)
+def test_gradients_of_other_groups(symmetry, cosets_of, size, kernel_size, dtype):
+    x, with_orientations = other_input(symmetry, cosets_of, size, dtype)
+    layer = LAYERS[len(size)](2, kernel_size, symmetry, dtype=dtype)
+    upstream = random_array(*layer(x).shape, dtype=dtype, seed=1)
+    at_input, at_kernel, _ = gradients(layer, x, upstream)
+    group, subgroup = get_symmetry(symmetry), subgroup_of(symmetry, cosets_of)
+    kernel = to_numpy(layer.kernel)
+    expected = oracle.input_gradient(upstream, kernel, group, subgroup, with_orientations.shape)
+    assert relative_error(at_input, expected.reshape(x.shape)) < TOLERANCES[dtype]
+    expected = oracle.kernel_gradient(with_orientations, upstream, group, subgroup, (kernel_size,) * len(size))
+    assert relative_error(at_kernel, expected) < TOLERANCES[dtype]
+    if symmetry == "p6":
+        assert (to_numpy(at_kernel)[0, 0] == 0).all()
+
+
+def test_a_group_from_outside():
+    """Adding a group is giving its matrices: here the mirror in the diagonal, and the half turn of a volume."""
+    register_symmetry(SymmetryGroup("diagonal", [np.eye(2), [[0, 1], [1, 0]]]))
+    register_symmetry(SymmetryGroup("C2", [np.eye(3), np.diag([-1, -1, 1])]))
+    for layer, size in ((GroupConv2D(2, 3, "diagonal"), (5, 6)), (GroupConv3D(2, 2, "C2", strides=2), (4, 4, 6))):
+        x = random_array(1, *size, 2, 3)
+        assert equivariance_error(layer, x) < 1e-5
+        assert (
+            relative_error(
+                layer(x),
+                oracle.correlate(
+                    x,
+                    to_numpy(layer.kernel),
+                    get_symmetry(layer.symmetry),
+                    subgroup_of(layer.symmetry, None),
+                    strides=layer.strides[0],
+                ),
+            )
+            < 1e-5
+        )
+
+
+@pytest.mark.parametrize("mode", ["reflect", "wrap"])
+@pytest.mark.parametrize("symmetry, size", [("mirror", (7,)), ("p4m", (6, 7)), ("D4", (4, 4, 4))])
+def test_padding_from_the_data(symmetry, size, mode):
+    x = random_array(2, *size, get_symmetry(symmetry).order, 2)
+    for kernel_size in (2, 3, 4, 5):
+        layer = LAYERS[len(size)](2, kernel_size, symmetry, padding=mode)
+        y = layer(x)
+        before = (kernel_size - 1) // 2
+        margins = [(0, 0), *[(before, kernel_size - 1 - before)] * len(size), (0, 0), (0, 0)]
+        padded = np.pad(x, margins, mode=mode)
+        valid = LAYERS[len(size)](2, kernel_size, symmetry)
+        valid.build(padded.shape)
+        valid.set_weights(layer.get_weights())
+        assert relative_error(y, valid(padded)) < 1e-6
+        assert y.shape[1:-2] == size
+        if kernel_size % 2:
+            assert equivariance_error(layer, x) < 1e-5
+
+
+def test_padding_from_the_data_with_strides_dilation_and_unknown_sizes():
+    for mode in ("reflect", "wrap"):
+        x = random_array(2, 9, 9, 3)
+        for arguments in ({"strides": 2}, {"dilation_rate": 2}, {"strides": 4}):
+            layer = GroupConv2D(2, 3, "p4m", padding=mode, activation="relu", **arguments)
+            assert equivariance_error(layer, x) < 1e-5
+            inputs = keras.Input((None, None, 3))
+            model = keras.Model(inputs, layer(inputs))
+            assert relative_error(model.predict(x, verbose=0), layer(x)) < 1e-6
+
+
 FULL_CONFIGURATION = {
     "filters": 4,
     "kernel_size": (3, 3),
@@ -157,6 +309,12 @@ def test_layer_conventions():
     check_layer(GroupConv2D, FULL_CONFIGURATION, (2, 6, 6, 2, 4))
     check_layer(GroupConv2D, {"filters": 4, "kernel_size": 3, "dilation_rate": (2, 2)}, (2, 8, 7, 3))
     check_layer(GroupConv2D, {"filters": 4, "kernel_size": 3, "symmetry": "pmm", "use_bias": False}, (2, 6, 6, 4, 3))
+    check_layer(GroupConv2D, {"filters": 4, "kernel_size": 3, "symmetry": "p6", "padding": "same"}, (2, 5, 5, 6, 3))
+    check_layer(GroupConv2D, {"filters": 4, "kernel_size": 3, "padding": "reflect"}, (2, 5, 6, 4, 3))
+    other = {**FULL_CONFIGURATION, "strides": (2,), "kernel_size": (3,), "symmetry": "mirror", "input_subgroup": None}
+    check_layer(GroupConv1D, {**other, "padding": "wrap"}, (2, 7, 2, 4))
+    other = {"filters": 4, "kernel_size": 3, "symmetry": "D4", "input_subgroup": "C4", "groups": 2}
+    check_layer(GroupConv3D, other, (2, 3, 4, 4, 2, 4))
 
 
 def test_spatial_sizes_may_be_unknown():
@@ -193,7 +351,13 @@ def test_low_rank_adaptation():
         ({}, (1, 8, 8, 8, 3), r"a planar map or a feature map \(.*4, channels\).*Received: input_shape=\(1, 8, 8, 8"),
         ({"input_subgroup": "p2"}, (1, 8, 8, 3), r"needs a feature map .*2, channels"),
         ({"input_subgroup": "p2"}, (1, 8, 8, 4, 3), r"needs a feature map .*2, channels"),
-        ({}, (1, 2, 2, 3), "Received"),
+        ({}, (1, 2, 2, 3), "at least as large as the kernel. Received"),
+        ({"padding": "reflect"}, (1, 1, 8, 3), "at least as large as the kernel. Received"),
+        ({"padding": "causal"}, None, "`padding` must be one of .*'wrap'.*Received: padding='causal'"),
+        ({"padding": 1}, None, "Received: padding=1"),
+        ({"padding": "wrap", "symmetry": "p6"}, None, "must be 'valid' or 'same' on the hexagonal grid"),
+        ({"kernel_size": 4, "symmetry": "p6"}, None, "give a square kernel of odd size"),
+        ({"symmetry": "O"}, None, "must act on 2 dimensions, not 3. Received: symmetry='O'"),
         ({"groups": 2}, (1, 8, 8, 3), "multiple of `groups`. Received: groups=2"),
     ],
 )

@@ -1,0 +1,223 @@
+"""What group convolutions in one, two and three dimensions share."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
+from keras_equivariant.layers.padding import PADDINGS_FROM_DATA, pad_from_data
+from keras_equivariant.sampling import output_size, warn_if_broken
+from keras_equivariant.symmetry import get_symmetry
+
+_PADDINGS = ("valid", "same", *PADDINGS_FROM_DATA)
+
+
+class GroupConvolution:
+    """Makes a group convolution of a Keras convolution of the same dimension; goes before it among the bases.
+
+    Arguments and formula are those of `GroupConv2D`.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        symmetry="p4",
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        input_subgroup=None,
+        **kwargs,
+    ):
+        if not isinstance(padding, str) or padding.lower() not in _PADDINGS:
+            raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
+        padding = padding.lower()
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="valid" if padding in PADDINGS_FROM_DATA else padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        group = get_symmetry(symmetry)
+        if group.dimension != self.rank:
+            raise ValueError(
+                f"`symmetry` must act on {self.rank} dimensions, not {group.dimension}. Received: symmetry={symmetry!r}"
+            )
+        if input_subgroup is not None:
+            group.subgroup(input_subgroup)
+        if self.data_format != "channels_last":
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        if padding in PADDINGS_FROM_DATA and not all(map(group.permutes_axes, range(group.order))):
+            raise ValueError(
+                f"`padding` must be 'valid' or 'same' on the hexagonal grid of {symmetry!r}, whose turns do not keep "
+                f"what lies beyond the edges of an array. Received: padding={padding!r}"
+            )
+        self.padding = padding
+        self.symmetry = symmetry
+        self.input_subgroup = input_subgroup
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        group = get_symmetry(self.symmetry)
+        coset_action = self._coset_action(group, input_shape)
+        orientations, channels = coset_action.shape[1], input_shape[-1]
+        if channels is None or channels % self.groups != 0:
+            raise ValueError(
+                f"The number of input channels must be known and a multiple of `groups`. "
+                f"Received: groups={self.groups}, input_shape={tuple(input_shape)}"
+            )
+        self.compute_output_shape(input_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: channels})
+        self._expand = FilterExpansion(group, self.kernel_size, coset_action, channels // self.groups)
+        size = tuple(input_shape[1 : self.rank + 1])
+        warn_if_broken(self, size, self._windows, self.strides, self.padding, group)
+        self._kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, orientations, channels // self.groups, self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, lora_alpha=self.lora_alpha)
+
+    def _coset_action(self, group, input_shape):
+        """What the group does to the orientations of the input, after a check that the input has these."""
+        planar = len(input_shape) == self.rank + 2 and self.input_subgroup is None
+        if planar:
+            return np.zeros((group.order, 1), dtype=int)
+        action = group.product if self.input_subgroup is None else group.act_on_cosets(self.input_subgroup)
+        if len(input_shape) != self.rank + 3 or input_shape[-2] != action.shape[1]:
+            raise ValueError(
+                f"`{type(self).__name__}` with symmetry={self.symmetry!r} and input_subgroup={self.input_subgroup!r} "
+                f"needs {'a planar map or ' if self.input_subgroup is None else ''}"
+                f"a feature map {describe_feature_map(self.rank, action.shape[1])}. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        return action
+
+    @property
+    def expanded_kernel(self):
+        """All transformed copies of the kernel, `(*kernel_size, S_in * channels / groups, S * filters)`."""
+        return self._expand(self.kernel)
+
+    def convolution_op(self, inputs, kernel):
+        """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""
+        if len(inputs.shape) == self.rank + 3:
+            inputs = merge_orientations(_channel_blocks_first(inputs, self.groups))
+        kernel = self._expand(kernel)
+        if self.groups > 1:
+            kernel = split_orientations(kernel, self._expand.copies)
+            kernel = merge_orientations(_channel_blocks_first(kernel, self.groups))
+        return self.planar_convolution(inputs, kernel)
+
+    def planar_convolution(self, inputs, kernel):
+        """Correlates a planar map with an expanded kernel: all the work of the layer, in one place to override.
+
+        Args:
+            inputs: `(batch, *space, S_in * channels)`, block by block of channels where `groups` is not 1.
+            kernel: `(*kernel_size, S_in * channels / groups, S * filters)`.
+
+        Returns:
+            `(batch, *new_space, S * filters)`.
+        """
+        padding = self.padding
+        if padding in PADDINGS_FROM_DATA:
+            inputs, padding = pad_from_data(inputs, self._windows, padding), "valid"
+        return ops.conv(
+            inputs,
+            kernel,
+            strides=list(self.strides),
+            padding=padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            # Repeated for each orientation and added to the planar map, whose long rows of channels make that cheap.
+            bias = ops.reshape(self.bias, (self.groups, 1, -1))
+            outputs = outputs + ops.reshape(ops.tile(bias, (1, self._expand.copies, 1)), (-1,))
+        outputs = _channel_blocks_last(split_orientations(outputs, self._expand.copies), self.groups)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        # A mask says where the input counts. The output has other cells: mask it anew.
+        return None
+
+    def compute_output_shape(self, input_shape):
+        batch, *size = input_shape[: self.rank + 1]
+        axes = zip(size, self._windows, self.strides, strict=True)
+        size = [output_size(*axis, self.padding) for axis in axes]
+        if 0 in size or (self.padding == "reflect" and self._reflects_too_much(input_shape)):
+            raise ValueError(
+                f"The input must be at least as large as the kernel. "
+                f"Received: kernel_size={self.kernel_size}, input_shape={tuple(input_shape)}"
+            )
+        return (batch, *size, get_symmetry(self.symmetry).order, self.filters)
+
+    def _reflects_too_much(self, input_shape):
+        axes = zip(input_shape[1:], self._windows, strict=False)
+        return any(size is not None and window // 2 >= size for size, window in axes)
+
+    @property
+    def _windows(self):
+        """Extent of the kernel along each axis, in cells."""
+        return [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
+
+    def get_config(self):
+        return {**super().get_config(), "symmetry": self.symmetry, "input_subgroup": self.input_subgroup}
+
+
+def _channel_blocks_first(x, blocks):
+    """Reorders `(..., S, channels)` so that, once flattened, each block of channels is contiguous."""
+    if blocks == 1:
+        return x
+    *rest, orientations, channels = ops.shape(x)
+    x = ops.reshape(x, (*rest, orientations, blocks, channels // blocks))
+    return ops.reshape(ops.swapaxes(x, -3, -2), (*rest, orientations, channels))
+
+
+def _channel_blocks_last(x, blocks):
+    """The inverse of `_channel_blocks_first`."""
+    if blocks == 1:
+        return x
+    *rest, orientations, channels = ops.shape(x)
+    x = ops.reshape(x, (*rest, blocks, orientations, channels // blocks))
+    return ops.reshape(ops.swapaxes(x, -3, -2), (*rest, orientations, channels))

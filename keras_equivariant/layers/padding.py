@@ -1,0 +1,28 @@
+"""Padding with the values of the data itself."""
+
+import numpy as np
+from keras import ops
+
+PADDINGS_FROM_DATA = ("reflect", "wrap")
+
+
+def pad_from_data(x, windows, mode):
+    """Pads the spatial axes of a planar map with `window - 1` of its own cells, one more after it if that is odd.
+
+    Args:
+        x: `(batch, *space, channels)`.
+        windows: Extent of the window along each spatial axis, in cells.
+        mode: `"reflect"`, mirrored about the first and the last cell, or `"wrap"`, from the opposite side.
+
+    Returns:
+        The padded map.
+    """
+    for axis, window in enumerate(windows, start=1):
+        if window > 1:
+            size = x.shape[axis]
+            # Numbers where the size is known, a tensor where it is not.
+            cells = ops.arange(ops.shape(x)[axis] + window - 1) if size is None else np.arange(size + window - 1)
+            cells, last = cells - (window - 1) // 2, (ops.shape(x)[axis] if size is None else size) - 1
+            cells = cells % (last + 1) if mode == "wrap" else last - abs(last - abs(cells))
+            x = ops.take(x, cells, axis=axis)
+    return x

@@ -1,0 +1,119 @@
+"""Which strides and paddings keep a symmetry, and a warning about those that do not.
+
+A strided or padded window samples the input at certain positions. An element of the symmetry group that reverses an
+axis maps these positions onto themselves only if they lie symmetrically about the centre of the input; where they do
+not, the layer is only approximately equivariant, whatever its weights.
+"""
+
+import warnings
+
+import numpy as np
+
+
+class EquivarianceWarning(UserWarning):
+    """A layer's stride, padding and size break the equivariance that its symmetry promises."""
+
+
+def output_size(size, window, stride, padding):
+    """Number of positions at which a window samples an axis.
+
+    Args:
+        size: int, number of cells, or `None`.
+        window: int, extent of the window in cells, dilation included.
+        stride: int, in cells.
+        padding: `"valid"`, or any other for one position for each `stride` cells.
+
+    Returns:
+        int, or `None`.
+
+    Example:
+
+    >>> output_size(33, 3, 2, "valid"), output_size(33, 3, 2, "same")
+    (16, 17)
+    """
+    if size is None:
+        return None
+    return max((size - window) // stride + 1, 0) if padding == "valid" else -(-size // stride)
+
+
+def is_centred(size, window, stride, padding):
+    """Tells whether a window samples an axis symmetrically about its centre.
+
+    With p cells of padding before the first cell, this is so if `(positions - 1) * stride + window = size + 2 p`.
+
+    Args:
+        size: int, number of cells.
+        window: int, extent of the window in cells, dilation included.
+        stride: int, in cells.
+        padding: `"valid"`, `"same"`, `"reflect"` or `"wrap"`.
+
+    Returns:
+        bool.
+
+    Example:
+
+    >>> [size for size in range(28, 34) if is_centred(size, 3, 2, "same")]
+    [29, 31, 33]
+    """
+    covered = (output_size(size, window, stride, padding) - 1) * stride + window
+    before = {"valid": 0, "same": max(covered - size, 0) // 2}.get(padding, (window - 1) // 2)
+    return covered == size + 2 * before
+
+
+def warn_if_broken(layer, size, windows, strides, padding, group=None):
+    """Warns if a layer samples its input so that a symmetry is lost; to be called when the layer is built.
+
+    Args:
+        layer: The layer, for its name.
+        size: Spatial shape of the input; of an axis of unknown size nothing is said, unless no size would do.
+        windows: Extent of the window along each axis, dilation included.
+        strides: Stride along each axis.
+        padding: `"valid"`, `"same"`, `"reflect"` or `"wrap"`.
+        group: The `SymmetryGroup`, or `None` if all that is known is that there is one: then each axis is taken to be
+            reversed by some element.
+    """
+    reversed_axes, exchanged, hexagonal = _what_it_does_to_axes(group, len(size))
+    named = f"`{type(layer).__name__}` {layer.name!r} is not exactly equivariant"
+    under = f" under {group.name!r}" if group is not None else ""
+    if exchanged and (len(set(strides)) > 1 or len(set(windows)) > 1):
+        _warn(
+            f"{named}{under}: the symmetry exchanges axes that have different windows or strides. "
+            f"Received: window={tuple(windows)}, strides={tuple(strides)}"
+        )
+        return
+    for axis, (cells, window, stride) in enumerate(zip(size, windows, strides, strict=True)):
+        if not reversed_axes[axis]:
+            continue
+
+        def fits(cells, window=window, stride=stride):
+            if hexagonal and output_size(cells, window, stride, padding) % 2 == 0:
+                return False
+            return is_centred(cells, window, stride, padding)
+
+        centre = window + stride if cells is None else cells
+        fitting = [n for n in range(max(window, centre - 2 * stride), centre + 2 * stride + 1) if fits(n)]
+        if cells in fitting or (cells is None and fitting):
+            continue
+        advice = f"sizes that do: {', '.join(map(str, fitting))}" if fitting else "no size does"
+        _warn(
+            f"{named}{under}: with a window of {window}, a stride of {stride} and padding={padding!r} it does not "
+            f"sample spatial axis {axis} symmetrically about its centre ({advice}; `layers.GridCentring2D` before it "
+            f"makes any size do that some other would). Received: size={cells}"
+        )
+        return
+
+
+def _warn(message):
+    warnings.warn(message, EquivarianceWarning, stacklevel=4)
+
+
+def _what_it_does_to_axes(group, rank):
+    """Which array axes some element reverses; whether one exchanges axes; whether the grid is hexagonal."""
+    if group is None:
+        return [True] * rank, False, False
+    if not all(map(group.permutes_axes, range(group.order))):
+        return [True] * rank, True, True
+    along_array = np.array([1, -1, 1])[:rank]  # x, y, z run as the array's axes, or against them
+    moves = (along_array[:, None] * group.matrices * along_array)[:, ::-1, ::-1]
+    exchanged = bool((moves != moves * np.eye(rank, dtype=int)).any())
+    return (moves < 0).any(axis=(0, 1)).tolist(), exchanged, False
