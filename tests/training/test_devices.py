@@ -1,0 +1,106 @@
+"""Several devices train the weights of one device, batch normalisation and constraints included."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from helpers import ROOT, run_python
+
+from training.devices import check_distribution
+
+MODELS = ["p4cnn"]
+
+# Twenty steps on made-up images; prints nothing, saves the weights.
+TRAIN = """
+import dataclasses, sys
+import numpy as np
+distribution, model, precision, devices, output = sys.argv[1:]
+if distribution == "mirrored":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
+import keras
+from training.data import Split
+from training.devices import distributed
+from training.fit import build_model
+from training.pipelines import training_batches
+from training.preprocessing import Standardise
+from training.recipes import get_recipe
+import zoo
+
+recipe = get_recipe("rotated_digits", model=model, precision=precision, batch_size=8)
+optimizer = {"class_name": "SGD", "config": {"learning_rate": 1e-3, "momentum": 0.9}}
+distribution = None if distribution == "none" else distribution
+recipe = dataclasses.replace(recipe, optimizer=optimizer, schedule=None, distribution=distribution)
+keras.config.set_floatx(precision)
+with distributed(recipe.distribution):
+    keras.utils.set_random_seed(0)
+    model = build_model(recipe, steps=20)
+    rng = np.random.default_rng(0)
+    shape = (40, *model.input_shape[1:])
+    split = Split(rng.uniform(size=shape).astype("float32"), rng.integers(0, 10, 40))
+    batches = training_batches(split, Standardise(0.5, 0.3), ["rotate"], 8, seed=0)
+    model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
+    np.savez(output, *[np.asarray(weight) for weight in model.get_weights()])
+"""
+
+
+def load(path):
+    with np.load(path) as arrays:
+        return [arrays[name] for name in arrays.files]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
+    for devices in (1, 2):
+        run_python(TRAIN, "mirrored", model, "float64", devices, tmp_path / f"{devices}.npz")
+    one, two = load(tmp_path / "1.npz"), load(tmp_path / "2.npz")
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9 * max(1, np.abs(a).max()))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
+@pytest.mark.parametrize("model", MODELS)
+def test_two_hosts_on_jax(model, tmp_path):
+    run_python(TRAIN, "none", model, "float32", 1, tmp_path / "one.npz", KERAS_BACKEND="jax")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "KERAS_BACKEND": "jax",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+    }
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN, "jax", model, "float32", "1", str(tmp_path / f"host{i}.npz")],
+            env={**environment, "KERAS_DISTRIBUTION_PROCESS_ID": str(i)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    for host in hosts:
+        _, errors = host.communicate(timeout=300)
+        assert host.returncode == 0, errors[-3000:]
+    one = load(tmp_path / "one.npz")
+    for i in range(2):
+        for a, b in zip(one, load(tmp_path / f"host{i}.npz"), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * max(1, np.abs(a).max()))
+
+
+def test_the_backend_must_suit(tensorflow_backend):
+    check_distribution(None)
+    check_distribution("mirrored")
+    with pytest.raises(ValueError, match="'jax' needs KERAS_BACKEND=jax. Received: distribution='jax'"):
+        check_distribution("jax")
+    assert keras.config.backend() == "tensorflow"
