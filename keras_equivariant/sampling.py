@@ -60,6 +60,30 @@ def is_centred(size, window, stride, padding):
     return covered == size + 2 * before
 
 
+def is_transpose_centred(window, stride, padding, output_padding=None):
+    """Tells whether a transposed convolution writes symmetrically about the centre of its output, on every size.
+
+    Args:
+        window: int, extent of the kernel in cells, dilation included.
+        stride: int, in cells.
+        padding: `"valid"` or `"same"`.
+        output_padding: int or `None`, as in `keras.layers.Conv2DTranspose`.
+
+    Returns:
+        bool.
+
+    Example:
+
+    >>> is_transpose_centred(4, 2, "same"), is_transpose_centred(3, 2, "same"), is_transpose_centred(3, 2, "same", 0)
+    (True, False, True)
+    """
+    if padding == "valid":
+        return (max(stride - window, 0) if output_padding is None else output_padding) == 0
+    # Zeros put between and around the cells of the input, as Keras counts them.
+    zeros = stride + window - 2 if output_padding is None else window + window % 2 - 2 + output_padding
+    return zeros % 2 == 0 and zeros // 2 <= window - 1
+
+
 def warn_if_broken(layer, size, windows, strides, padding, group=None):
     """Warns if a layer samples its input so that a symmetry is lost; to be called when the layer is built.
 
@@ -76,7 +100,7 @@ def warn_if_broken(layer, size, windows, strides, padding, group=None):
     named = f"`{type(layer).__name__}` {layer.name!r} is not exactly equivariant"
     under = f" under {group.name!r}" if group is not None else ""
     if exchanged and (len(set(strides)) > 1 or len(set(windows)) > 1):
-        _warn(
+        warn_of(
             f"{named}{under}: the symmetry exchanges axes that have different windows or strides. "
             f"Received: window={tuple(windows)}, strides={tuple(strides)}"
         )
@@ -95,7 +119,7 @@ def warn_if_broken(layer, size, windows, strides, padding, group=None):
         if cells in fitting or (cells is None and fitting):
             continue
         advice = f"sizes that do: {', '.join(map(str, fitting))}" if fitting else "no size does"
-        _warn(
+        warn_of(
             f"{named}{under}: with a window of {window}, a stride of {stride} and padding={padding!r} it does not "
             f"sample spatial axis {axis} symmetrically about its centre ({advice}; `layers.GridCentring2D` before it "
             f"makes any size do that some other would). Received: size={cells}"
@@ -103,7 +127,12 @@ def warn_if_broken(layer, size, windows, strides, padding, group=None):
         return
 
 
-def _warn(message):
+def warn_of(message):
+    """Warns of a layer that breaks equivariance.
+
+    Args:
+        message: What to say.
+    """
     warnings.warn(message, EquivarianceWarning, stacklevel=4)
 
 

@@ -178,8 +178,7 @@ class GroupConvolution:
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_mask(self, inputs, previous_mask=None):
-        # A mask says where the input counts. The output has other cells: mask it anew.
-        return None
+        return None  # a mask says where the input counts; the output has other cells
 
     def compute_output_shape(self, input_shape):
         batch, *size = input_shape[: self.rank + 1]

@@ -3,6 +3,7 @@
 import keras
 
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
+from keras_equivariant.sampling import warn_if_broken
 
 
 class _GroupPooling:
@@ -13,9 +14,18 @@ class _GroupPooling:
         if self.data_format != "channels_last":
             raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
         self.input_spec = keras.layers.InputSpec(ndim=len(self.pool_size) + 3)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if input_shape[-2] != 1:  # all that is known of the symmetry here is that there is one
+            warn_if_broken(self, tuple(input_shape[1:-2]), self.pool_size, self.strides, self.padding)
+        self.built = True
 
     def call(self, inputs):
         return split_orientations(super().call(merge_orientations(inputs)), inputs.shape[-2])
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # a mask says where the input counts; the output has other cells
 
     def compute_output_shape(self, input_shape):
         *planar, orientations, channels = input_shape
@@ -29,7 +39,8 @@ class GroupMaxPooling2D(_GroupPooling, keras.layers.MaxPooling2D):
         y(u, s, c) = max { x(stride * u + v, s, c) : v in the pooling window }
 
     Pooling is equivariant exactly when its windows turn onto windows: with `"valid"` padding, when
-    `size - pool_size` is a multiple of the stride.
+    `size - pool_size` is a multiple of the stride. A layer that is built on another size says so by an
+    `EquivarianceWarning`; `GridCentring2D` before it makes every size fit.
 
     Args:
         pool_size: int or pair of ints, the window in pixels.
@@ -65,7 +76,8 @@ class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
         y(u, s, c) = mean { x(stride * u + v, s, c) : v in the pooling window }
 
     Pooling is equivariant exactly when its windows turn onto windows: with `"valid"` padding, when
-    `size - pool_size` is a multiple of the stride.
+    `size - pool_size` is a multiple of the stride. A layer that is built on another size says so by an
+    `EquivarianceWarning`; `GridCentring2D` before it makes every size fit.
 
     Args:
         pool_size: int or pair of ints, the window in pixels.

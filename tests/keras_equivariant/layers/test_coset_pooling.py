@@ -41,7 +41,47 @@ def test_equivariant_under_every_element(symmetry, subgroup, reduction):
         assert equivariance_error(layer, x, output_subgroup=subgroup) < 1e-6
 
 
+# (symmetry, subgroup, region)
+REGIONS = [("p4", None, [0, 1]), ("p4", None, [2]), ("p4m", None, [0, 1, 3, 4]), ("p4m", "p2", [0, 2, 5, 7])]
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+@pytest.mark.parametrize("symmetry, subgroup, region", REGIONS)
+def test_a_general_region(symmetry, subgroup, region, reduction):
+    matrices = get_symmetry(symmetry).matrices
+    position = {matrix.tobytes(): index for index, matrix in enumerate(matrices)}
+    for size in [(5, 5), (5, 6)]:
+        x = random_array(2, *size, len(matrices), 3)
+        expected = [
+            getattr(np, reduction)(x[:, :, :, [position[(g @ matrices[u]).tobytes()] for u in region]], axis=3)
+            for g in (matrices if subgroup is None else matrices[get_symmetry(symmetry).cosets(subgroup)[:, 0]])
+        ]
+        layer = CosetPooling(symmetry, subgroup, reduction, region)
+        assert relative_error(layer(x), np.stack(expected, axis=3)) < 1e-6
+        assert equivariance_error(layer, x, output_subgroup=subgroup) < 1e-6
+
+
+@pytest.mark.parametrize("symmetry, subgroup", CASES[1:])
+def test_the_subgroup_itself_is_the_usual_region(symmetry, subgroup):
+    if subgroup is None:
+        return
+    x = random_array(1, 4, 4, get_symmetry(symmetry).order, 2)
+    region = get_symmetry(symmetry).subgroup(subgroup).tolist()
+    y = CosetPooling(symmetry, subgroup, region=region)(x)
+    assert relative_error(y, CosetPooling(symmetry, subgroup)(x)) == 0
+
+
+@pytest.mark.parametrize("symmetry, size", [("mirror", (5,)), ("O", (3, 3, 3))])
+def test_other_dimensions(symmetry, size):
+    x = random_array(2, *size, get_symmetry(symmetry).order, 3)
+    assert equivariance_error(CosetPooling(symmetry), x) < 1e-6
+    if symmetry == "O":
+        assert equivariance_error(CosetPooling(symmetry, "D4"), x, output_subgroup="D4") < 1e-6
+
+
 def test_layer_conventions():
+    arguments = {"symmetry": "p4m", "reduction": "mean", "region": [0, 1]}
+    check_layer(CosetPooling, arguments, (2, 5, 4, 8, 3))
     for subgroup in (None, "pmm"):
         arguments = {"symmetry": "p4m", "subgroup": subgroup, "reduction": "mean", "name": "pool"}
         check_layer(CosetPooling, arguments, (2, 5, 4, 8, 3))
@@ -53,6 +93,10 @@ def test_layer_conventions():
         (("p5",), None, "Received: symmetry='p5'"),
         (("p4", "pm"), None, "Received: subgroup='pm'"),
         (("p4", None, "sum"), None, "Received: reduction='sum'"),
+        (("p4", None, "max", [0, 4]), None, r"indices of elements of 'p4', 0 to 3.*Received: region=\[0, 4\]"),
+        (("p4", None, "max", []), None, "at least one. Received: region="),
+        (("p4", None, "max", [1, 1]), None, "different indices.*Received: region="),
+        (("p4", "p2", "max", [0, 1]), None, r"kept by the elements of `subgroup`.*Received: region=\[0, 1\]"),
         (("p4",), (1, 8, 8, 8, 3), r"needs a feature map .*4.*Received: input_shape=\(1, 8, 8, 8, 3\)"),
         (("p4",), (1, 8, 8, 3), r"Received: input_shape=\(1, 8, 8, 3\)"),
     ],

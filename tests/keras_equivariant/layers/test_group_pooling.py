@@ -5,6 +5,7 @@ from helpers import TOLERANCES, check_layer, random_array, relative_error
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupAveragePooling2D, GroupMaxPooling2D
 
+pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
 KINDS = [(GroupMaxPooling2D, np.max), (GroupAveragePooling2D, np.mean)]
 
 

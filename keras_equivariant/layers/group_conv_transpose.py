@@ -1,0 +1,196 @@
+"""Transposed group convolution."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
+from keras_equivariant.sampling import is_transpose_centred, warn_of
+from keras_equivariant.symmetry import get_symmetry
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
+    """The adjoint of a group convolution, for upsampling: `<T(y), x> = <y, GroupConv2D(x)>` with the same kernel.
+
+    For an input `y` on the group and a kernel `psi` on the plane and the cosets of a subgroup H of the point group,
+
+        f(x) = sum { y(g) psi(g^-1 x) : g in G } + bias,    x in G/H
+
+    The kernel is stored as that of the `GroupConv2D` from `filters` to the input's channels. With `"valid"` padding
+    and strides not above the kernel size this is exactly equivariant on every size; with `"same"` if
+    `kernel_size - strides` is even and not negative. A layer that is not says so by an `EquivarianceWarning`.
+
+    Args:
+        filters: int, the number of feature maps in the output.
+        kernel_size: int or pair of ints, in pixels, as in `GroupConv2D`.
+        symmetry: Name of the symmetry group.
+        strides: int or pair of ints, in pixels.
+        padding: `"valid"` or `"same"`.
+        output_padding: As in `keras.layers.Conv2DTranspose`. With 0 every layer is exactly equivariant.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: int or pair of ints, in pixels.
+        activation: As in `keras.layers.Conv2DTranspose`.
+        use_bias: bool, whether to add a bias: one number for each feature map in the output.
+        kernel_initializer: As in `keras.layers.Conv2DTranspose`.
+        bias_initializer: As in `keras.layers.Conv2DTranspose`.
+        kernel_regularizer: As in `keras.layers.Conv2DTranspose`.
+        bias_regularizer: As in `keras.layers.Conv2DTranspose`.
+        activity_regularizer: As in `keras.layers.Conv2DTranspose`.
+        kernel_constraint: As in `keras.layers.Conv2DTranspose`.
+        bias_constraint: As in `keras.layers.Conv2DTranspose`.
+        output_subgroup: Name of the subgroup H: `None` for a map on the group, the name of the symmetry itself for
+            a planar map, another for a map on the quotient.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, S, channels)`, S the order of the point group.
+
+    Output shape:
+        `(batch, new_height, new_width, S_out, filters)`, or `(batch, new_height, new_width, filters)` if
+        `output_subgroup` is the symmetry itself.
+
+    Raises:
+        ValueError: If a name is unknown, the data format is not `"channels_last"`, the group does not map the kernel
+            onto itself, or the input has another number of orientations.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 8, 8, 4, 16))
+    >>> print(GroupConv2DTranspose(8, 4, "p4", strides=2, padding="same")(x).shape)
+    (2, 16, 16, 4, 8)
+    >>> print(GroupConv2DTranspose(3, 4, "p4", strides=2, padding="same", output_subgroup="p4")(x).shape)
+    (2, 16, 16, 3)
+
+    Reference:
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equation 21, with `delta(h)` in its third line.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        symmetry="p4",
+        strides=(1, 1),
+        padding="valid",
+        output_padding=None,
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        output_subgroup=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            output_padding=output_padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        group = get_symmetry(symmetry)
+        if group.dimension != 2:
+            raise ValueError(
+                f"`symmetry` must act on 2 dimensions, not {group.dimension}. Received: symmetry={symmetry!r}"
+            )
+        if output_subgroup is not None:
+            group.subgroup(output_subgroup)
+        if self.data_format != "channels_last":
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        self.symmetry = symmetry
+        self.output_subgroup = output_subgroup
+
+    def build(self, input_shape):
+        group = get_symmetry(self.symmetry)
+        if len(input_shape) != 5 or input_shape[-2] != group.order or input_shape[-1] is None:
+            raise ValueError(
+                f"`GroupConv2DTranspose` with symmetry={self.symmetry!r} needs a feature map "
+                f"{describe_feature_map(2, group.order)}. Received: input_shape={tuple(input_shape)}"
+            )
+        channels = input_shape[-1]
+        action = group.product if self.output_subgroup is None else group.act_on_cosets(self.output_subgroup)
+        self._expand = FilterExpansion(group, self.kernel_size, action, self.filters)
+        self._warn_if_broken(group)
+        self.input_spec = keras.layers.InputSpec(ndim=5, axes={-1: channels})
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, action.shape[1], self.filters, channels),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+
+    def _warn_if_broken(self, group):
+        extra = self.output_padding or (None, None)
+        for axis in range(2 if group.order > 1 else 0):
+            window = (self.kernel_size[axis] - 1) * self.dilation_rate[axis] + 1
+            if not is_transpose_centred(window, self.strides[axis], self.padding, extra[axis]):
+                warn_of(
+                    f"`GroupConv2DTranspose` {self.name!r} is not exactly equivariant under {self.symmetry!r} on any "
+                    f"size: it crops its output more on one side than on the other; a kernel_size - strides that is "
+                    f"even and at least 0 would do. Received: kernel_size={self.kernel_size}, strides={self.strides}, "
+                    f"padding={self.padding!r}, output_padding={self.output_padding}"
+                )
+                return
+
+    @property
+    def expanded_kernel(self):
+        """All transformed copies of the kernel, `(*kernel_size, S_out * filters, S * channels)`."""
+        return self._expand(self.kernel)
+
+    def call(self, inputs):
+        outputs = ops.conv_transpose(
+            merge_orientations(inputs),
+            self._expand(self.kernel),
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        orientations = self.kernel.shape[-3]
+        if self.use_bias:
+            outputs = outputs + ops.tile(self.bias, (orientations,))
+        if self.output_subgroup != self.symmetry:
+            outputs = split_orientations(outputs, orientations)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def compute_output_shape(self, input_shape):
+        planar = super().compute_output_shape((*input_shape[:3], input_shape[-1]))
+        if self.output_subgroup == self.symmetry:
+            return tuple(planar)
+        group = get_symmetry(self.symmetry)
+        orientations = group.order if self.output_subgroup is None else len(group.cosets(self.output_subgroup))
+        return (*planar[:-1], orientations, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "symmetry": self.symmetry, "output_subgroup": self.output_subgroup}

@@ -1,0 +1,91 @@
+import keras
+import numpy as np
+import pytest
+from helpers import TOLERANCES, check_layer, random_array, relative_error
+
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupMaxPooling2D
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [(7, 7), (8, 8), (7, 8), (9, 10)])
+@pytest.mark.parametrize(
+    "kernel_size, strides, padding", [(3, 2, "same"), (2, 2, "valid"), (3, 3, "valid"), (1, 2, "same")]
+)
+def test_a_strided_layer_after_it_is_equivariant_on_every_size(kernel_size, strides, padding, size, dtype):
+    x = random_array(2, *size, 8, 3, dtype=dtype)
+    centring = GridCentring2D(kernel_size, strides, padding, dtype=dtype)
+    convolution = GroupConv2D(2, kernel_size, "p4m", strides=strides, padding=padding, dtype=dtype)
+    pooling = GroupMaxPooling2D(kernel_size, strides, padding, dtype=dtype)
+    for layer in (convolution, pooling):
+        error = equivariance_error(lambda x, layer=layer: layer(centring(x)), x, "p4m")
+        assert error < TOLERANCES[dtype]
+
+
+def test_means_of_neighbours():
+    x = random_array(2, 8, 7, 3)
+    y = GridCentring2D()(x)
+    assert relative_error(y, (x[:, :-1] + x[:, 1:]) / 2) < 1e-6
+    x = random_array(2, 5, 6, 4, 3)
+    y = GridCentring2D(3, 3, "valid")(x)
+    rows = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
+    assert relative_error(y, rows) < 1e-6
+    np.testing.assert_array_equal(GridCentring2D()(random_array(1, 7, 7, 3)), random_array(1, 7, 7, 3))
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_a_network_of_exact_layers_is_invariant(size):
+    """Lift, convolve, downsample by convolution and by pooling, convolve, pool over orientations."""
+    layers = [
+        GroupConv2D(4, 3, "p4m", padding="same", activation="relu"),
+        GridCentring2D(3, 2, "same"),
+        GroupConv2D(5, 3, "p4m", strides=2, padding="same"),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        GridCentring2D(2, 2, "valid"),
+        GroupMaxPooling2D(2),
+        GroupConv2D(6, 3, "p4m", activation="relu"),
+        CosetPooling("p4m"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(10),
+    ]
+    model = keras.Sequential(layers)
+    assert equivariance_error(model, random_array(2, size, size, 3), "p4m") < 1e-5
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_pooled_over_p4_and_convolved_on_it_is_equivariant_under_all_eight(size):
+    layers = [
+        GroupConv2D(4, 3, "p4m", padding="same", activation="relu"),
+        CosetPooling("p4m", "p4"),
+        GroupConv2D(5, 3, "p4m", padding="same", input_subgroup="p4", activation="relu"),
+        GridCentring2D(),
+        GroupConv2D(5, 3, "p4m", strides=2, padding="same"),
+    ]
+    assert equivariance_error(keras.Sequential(layers), random_array(2, size, size, 3), "p4m") < 1e-5
+
+
+def test_layer_conventions():
+    arguments = {"kernel_size": (2, 3), "strides": (2, 2), "padding": "valid", "name": "centring"}
+    check_layer(GridCentring2D, arguments, (2, 7, 6, 4, 3))
+    check_layer(GridCentring2D, {}, (2, 6, 7, 3))
+
+
+@pytest.mark.parametrize(
+    "arguments, shape, message",
+    [
+        ({"kernel_size": 0}, (1, 8, 8, 3), "`kernel_size` must be a positive int.*Received: kernel_size=0"),
+        ({"strides": (1, 2, 3)}, (1, 8, 8, 3), "Received: strides="),
+        ({"padding": "wrap"}, (1, 8, 8, 3), "Received: padding='wrap'"),
+        ({}, (1, 8, 3), r"Received: input_shape=\(1, 8, 3\)"),
+        ({"kernel_size": 4, "strides": 1}, (1, 8, 8, 3), "No size slightly below.*window of 4.*Received"),
+    ],
+)
+def test_bad_arguments(arguments, shape, message):
+    with pytest.raises(ValueError, match=message):
+        GridCentring2D(**arguments)(random_array(*shape))
+
+
+def test_unknown_sizes():
+    with pytest.raises(ValueError, match="of known height and width"):
+        GridCentring2D()(keras.Input((None, None, 3)))
