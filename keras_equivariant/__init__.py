@@ -1,12 +1,14 @@
 """Keras layers and models that respect symmetries."""
 
-from keras_equivariant import equivariance, filters, layers, symmetry
+from keras_equivariant import callbacks, entropy, equivariance, filters, layers, symmetry
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, list_symmetries, register_symmetry
 from keras_equivariant.version import __version__
 
 __all__ = [
     "SymmetryGroup",
     "__version__",
+    "callbacks",
+    "entropy",
     "equivariance",
     "filters",
     "get_symmetry",

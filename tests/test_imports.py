@@ -6,7 +6,7 @@ import pytest
 from helpers import ROOT
 
 FORBIDDEN = {
-    "keras_equivariant": {"zoo", "training", "tensorflow", "jax", "torch", "sklearn", "matplotlib"},
+    "keras_equivariant": {"zoo", "training", "tensorflow", "jax", "torch", "matplotlib"},
     "zoo": {"training", "tensorflow", "jax", "torch"},
     "training": {"jax", "torch"},
 }

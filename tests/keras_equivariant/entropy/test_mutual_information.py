@@ -1,0 +1,114 @@
+"""Mutual information: what the paper says of it, how references become labels, and bad arguments."""
+
+import numpy as np
+import pytest
+
+from keras_equivariant import entropy
+from keras_equivariant.entropy import diffusion_spectral_mutual_information as dsmi
+
+
+def tree(branches, points=60, dimensions=20, seed=0):
+    """Straight branches from the origin along axes, and the branch of each point."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(branches), points)
+    x = 0.1 * random.normal(size=(len(labels), dimensions))
+    x[np.arange(len(labels)), labels] += random.uniform(20, 40, len(labels))
+    return x, labels
+
+
+@pytest.mark.parametrize("branches", [2, 5, 10])
+def test_falls_from_log_k_to_zero_as_labels_are_shuffled(branches):
+    x, labels = tree(branches)
+    random, measured = np.random.default_rng(1), []
+    for share in (0, 0.1, 0.3, 1):
+        shuffled = labels.copy()
+        chosen = random.choice(len(labels), int(share * len(labels)), replace=False)
+        shuffled[chosen] = shuffled[random.permutation(chosen)]
+        measured.append(dsmi(x, shuffled, sigma=10.0, t=1))
+    assert measured[0] >= 0.9 * np.log2(branches)
+    assert abs(measured[-1]) < 0.05
+    assert measured[0] > measured[1] + 0.2 > measured[2] + 0.4
+
+
+def test_baselines_written_out():
+    x, labels = tree(3, points=20)
+    x, labels = x[:50], labels[:50]  # classes of 20, 20 and 10
+    of_classes = [entropy.diffusion_spectral_entropy(x[labels == k]) for k in range(3)]
+    whole = entropy.diffusion_spectral_entropy(x)
+    expected = sum(share * (whole - part) for share, part in zip((0.4, 0.4, 0.2), of_classes, strict=True))
+    assert abs(dsmi(x, labels, baseline="all") - expected) < 1e-12
+    subsets = [[np.arange(0, 50, 3)], [np.arange(20), np.arange(30, 50)], [np.arange(10)]]
+    before = [np.mean([entropy.diffusion_spectral_entropy(x[s]) for s in of_class]) for of_class in subsets]
+    expected = sum(s * (b - a) for s, b, a in zip((0.4, 0.4, 0.2), before, of_classes, strict=True))
+    assert abs(dsmi(x, labels, subsets=subsets) - expected) < 1e-12
+
+
+def test_labels_of_any_discrete_kind():
+    x, labels = tree(2, points=30)
+    expected = dsmi(x, labels)
+    assert dsmi(x, labels[:, None]) == expected
+    assert dsmi(x, labels.astype(bool)) == expected
+    assert dsmi(x, np.array(["cat", "dog"])[labels]) == expected
+    assert dsmi(x, labels.astype(float), clusters=2) == expected
+
+
+def test_classes_of_one_and_of_equal_points():
+    x, labels = tree(2, points=10)
+    x[:10] = x[0]
+    labels[-1] = 7
+    assert np.isfinite(dsmi(x, labels))
+
+
+def test_seed():
+    x, labels = tree(3, points=20)
+    x *= 0.2
+    assert dsmi(x, labels, seed=1) == dsmi(x, labels, seed=1) != dsmi(x, labels, seed=2)
+
+
+def test_vectors_are_clustered_once_and_reused():
+    x, labels = tree(4, points=30)
+    clusters = entropy.cluster_reference(x, clusters=4)
+    pairs = set(zip(labels.tolist(), clusters.tolist(), strict=True))
+    assert len(pairs) == 4, "spectral clustering finds the branches"
+    assert dsmi(x, x, clusters=4) == dsmi(x, clusters)
+
+
+def test_scalars_are_binned_by_width():
+    np.testing.assert_array_equal(entropy.cluster_reference([0.0, 0.2, 0.5, 0.9, 1.0], clusters=2), [0, 0, 1, 1, 1])
+
+
+def test_binned_mutual_information_misses_the_trend():
+    x, labels = tree(5, dimensions=30)
+    x = x @ np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))[0]
+    shuffled = np.random.default_rng(0).permutation(labels)
+    clean, corrupted = (entropy.binned_shannon_mutual_information(x, y) for y in (labels, shuffled))
+    assert abs(clean) < 0.2 and abs(corrupted) < 0.2
+    assert dsmi(x, labels, t=2) - dsmi(x, shuffled, t=2) > 2
+
+
+@pytest.mark.parametrize(
+    "message, arguments",
+    [
+        ("`reference` must have as many entries", {"reference": np.arange(3)}),
+        ("`reference` must have as many entries", {"reference": 3}),
+        ("`reference` must be finite", {"reference": np.full(20, np.nan)}),
+        ("`clusters` must be", {"reference": np.linspace(0, 1, 20), "clusters": 1}),
+        ("`clusters` must be", {"reference": np.linspace(0, 1, 20), "clusters": 21}),
+        ("`baseline` must be", {"baseline": "none"}),
+        ("`repetitions` must be", {"repetitions": 0}),
+        ("`subsets` must have an entry", {"subsets": [[[1, 2]]]}),
+        ("`sigma` must be", {"sigma": 0}),
+        ("`t` must be", {"t": -1}),
+        ("`x` must hold two different points", {"x": np.zeros((20, 2))}),
+    ],
+)
+def test_bad_arguments(message, arguments):
+    x, labels = tree(2, points=10)
+    with pytest.raises(ValueError, match=message):
+        dsmi(**{"x": x, "reference": labels, **arguments})
+
+
+@pytest.mark.parametrize("bins", [1, 2.5, True])
+def test_bad_bins(bins):
+    with pytest.raises(ValueError, match="`bins` must be"):
+        entropy.binned_shannon_entropy(np.eye(3), bins)
