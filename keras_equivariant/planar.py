@@ -1,0 +1,257 @@
+"""Lowering to a plain Keras model: the same function, with none of our classes in it."""
+
+import keras
+import numpy as np
+
+from keras_equivariant.layers import (
+    CosetPooling,
+    GridCentring2D,
+    GroupAveragePooling2D,
+    GroupConv2D,
+    GroupMaxPooling2D,
+)
+from keras_equivariant.symmetry import get_symmetry
+
+_INACTIVE = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout,
+    keras.layers.ActivityRegularization,
+)
+_ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Rescaling)
+_NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
+
+
+def to_planar(model):
+    """Makes an ordinary convolutional network of an equivariant one, for deployment.
+
+    A feature map on a group becomes a planar map of S * channels channels; a group convolution, a convolution with
+    the expanded kernel; batch normalisation is folded into the convolution before it. What acts in training only,
+    such as dropout, is left out. The result loads and runs where this package is not installed, and in any runtime
+    that Keras exports to.
+
+    Args:
+        model: A functional or sequential `keras.Model` of our layers and Keras', in any precision.
+
+    Returns:
+        A functional `keras.Model` of Keras layers with the same inputs and outputs, in 32 bits, or 64 if the model's
+        weights are.
+
+    Raises:
+        ValueError: If the model is of another kind, or has a layer that cannot be lowered; the message names it.
+
+    Example:
+
+    >>> inputs = keras.Input((9, 9, 3))
+    >>> x = GroupConv2D(4, 3, "p4", activation="relu")(inputs)
+    >>> planar = to_planar(keras.Model(inputs, CosetPooling("p4")(x)))
+    >>> print([type(layer).__name__ for layer in planar.layers])
+    ['InputLayer', 'Conv2D', 'Reshape', 'MaxPooling2D', 'Reshape']
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    elif isinstance(model, keras.Model) and hasattr(model, "output"):
+        functional = keras.Model(model.input, model.output, name=model.name)
+    else:
+        raise ValueError(f"`model` must be a functional or a built sequential Keras model. Received: model={model!r}")
+    lowering = _Lowering(_count_uses(functional))
+    lowered = keras.models.clone_model(functional, clone_function=_itself, call_function=lowering)
+    outputs = keras.tree.map_structure(lowering.as_feature_map, lowered.output)
+    return keras.Model(lowered.input, outputs, name=model.name)
+
+
+def _itself(layer):
+    return layer
+
+
+def _count_uses(model):
+    """For each call of a layer, in the order of the calls, how often its outputs are used."""
+    calls, uses = [], {}
+
+    def call(layer, *args, **kwargs):
+        for tensor in keras.tree.flatten((args, kwargs)):
+            uses[id(tensor)] = uses.get(id(tensor), 0) + 1
+        calls.append(layer(*args, **kwargs))
+        return calls[-1]
+
+    outputs = keras.models.clone_model(model, clone_function=_itself, call_function=call).outputs
+    final = {id(tensor) for tensor in outputs}
+    return [
+        sum(uses.get(id(tensor), 0) + (id(tensor) in final) for tensor in keras.tree.flatten(call)) for call in calls
+    ]
+
+
+class _Lowering:
+    """Replaces one layer's call after the other; `keras.models.clone_model` leads it through the model."""
+
+    def __init__(self, uses):
+        self._uses = iter(uses)
+        self._orientations = {}  # of the tensors, by identity, that are feature maps on a group, merged to planar maps
+        self._linear_convolutions = {}  # the convolutions, by the identity of their outputs, that a norm can go into
+        self._tensors = []  # all tensors met, so that no identity is used twice
+
+    def __call__(self, layer, *args, **kwargs):
+        used_once = next(self._uses) == 1
+        inputs = args[0] if len(args) == 1 else args
+        merged = id(inputs) in self._orientations
+        if isinstance(layer, _INACTIVE):
+            return inputs
+        if isinstance(layer, GroupConv2D):
+            return self._group_convolution(layer, inputs, used_once)
+        if isinstance(layer, CosetPooling):
+            return self._coset_pooling(layer, inputs)
+        if isinstance(layer, (GroupMaxPooling2D, GroupAveragePooling2D)):
+            kind = keras.layers.MaxPooling2D if isinstance(layer, GroupMaxPooling2D) else keras.layers.AveragePooling2D
+            pool = kind(layer.pool_size, layer.strides, layer.padding, **_naming(layer))
+            return self._keep(pool(self._as_planar(inputs)), inputs.shape[-2] if not merged else self._of(inputs))
+        if isinstance(layer, GridCentring2D):
+            return self._centre(layer, inputs)
+        if not type(layer).__module__.startswith("keras."):
+            raise ValueError(f"`model` has a layer that cannot be lowered: {layer.name!r}, a {type(layer).__name__}")
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(layer.input.shape) - 1):
+            return self._batch_normalisation(layer, inputs)
+        if merged and (isinstance(layer, _ELEMENTWISE) or _is_elementwise_activation(layer)):
+            return self._keep(_copy(layer)(inputs), self._of(inputs))
+        if isinstance(layer, keras.layers.Add) and len({self._of(x) for x in inputs}) == 1:
+            return self._keep(_copy(layer)(inputs), self._of(inputs[0]))
+        args, kwargs = keras.tree.map_structure(self.as_feature_map, (args, kwargs))
+        outputs = _with_weights(_copy(layer), layer.get_weights(), *args, **kwargs)
+        if isinstance(layer, keras.layers.Conv2D) and used_once and layer.activation is keras.activations.linear:
+            kernel, *bias = layer.get_weights()
+            bias = bias[0] if bias else np.zeros(layer.filters)
+            self._linear_convolutions[id(outputs)] = (layer, args[0], kernel, bias)
+        return self._keep(outputs)
+
+    def as_feature_map(self, tensor):
+        """Gives a merged feature map its axis of orientations again; leaves other tensors as they are."""
+        if self._of(tensor) is None:
+            return tensor
+        *space, channels = tensor.shape[1:]
+        orientations = self._of(tensor)
+        return keras.layers.Reshape((*_free(space), orientations, channels // orientations))(tensor)
+
+    def _as_planar(self, tensor):
+        if len(tensor.shape) == 4:
+            return tensor
+        *space, orientations, channels = tensor.shape[1:]
+        return keras.layers.Reshape((*_free(space), orientations * channels))(tensor)
+
+    def _of(self, tensor):
+        """The number of orientations of a merged feature map, else `None`."""
+        return self._orientations.get(id(tensor))
+
+    def _keep(self, tensor, orientations=None):
+        self._tensors.append(tensor)
+        if orientations is not None:
+            self._orientations[id(tensor)] = orientations
+        return tensor
+
+    def _group_convolution(self, layer, inputs, used_once):
+        if layer.padding not in ("valid", "same") or layer.groups != 1:
+            raise ValueError(
+                f"`model` has a layer that cannot be lowered: {layer.name!r}, a group convolution with "
+                f"padding={layer.padding!r} and groups={layer.groups}"
+            )
+        if not _is_elementwise(layer.activation):
+            raise ValueError(
+                f"`model` has a layer that cannot be lowered: {layer.name!r}, whose activation is not elementwise"
+            )
+        order = get_symmetry(layer.symmetry).order
+        kernel = keras.ops.convert_to_numpy(layer.expanded_kernel)
+        bias = np.tile(keras.ops.convert_to_numpy(layer.bias), order) if layer.use_bias else np.zeros(kernel.shape[-1])
+        inputs = self._as_planar(inputs)
+        outputs = self._keep(_convolve(layer, inputs, kernel, bias), order)
+        if used_once and layer.activation is keras.activations.linear:
+            self._linear_convolutions[id(outputs)] = (layer, inputs, kernel, bias)
+        return outputs
+
+    def _batch_normalisation(self, layer, inputs):
+        copies = self._of(inputs) or 1
+        gamma = keras.ops.convert_to_numpy(layer.gamma) if layer.scale else 1.0
+        beta = keras.ops.convert_to_numpy(layer.beta) if layer.center else 0.0
+        mean, variance = (keras.ops.convert_to_numpy(x) for x in (layer.moving_mean, layer.moving_variance))
+        scale = np.tile(gamma / np.sqrt(variance + layer.epsilon), copies)
+        offset = np.tile(beta - gamma * mean / np.sqrt(variance + layer.epsilon), copies)
+        if id(inputs) in self._linear_convolutions:
+            convolution, x, kernel, bias = self._linear_convolutions[id(inputs)]
+            return self._keep(_convolve(convolution, x, kernel * scale, bias * scale + offset), self._of(inputs))
+        norm = keras.layers.BatchNormalization(epsilon=layer.epsilon, **_naming(layer))
+        # Its own mean is 0 and its variance 1 - epsilon, so that the scale and the offset are all there is.
+        weights = [scale, offset, np.zeros_like(scale), np.ones_like(scale) - layer.epsilon]
+        return self._keep(_with_weights(norm, weights, inputs), self._of(inputs))
+
+    def _coset_pooling(self, layer, inputs):
+        """Pools over an axis that holds the members of a coset, in the place of an image's columns."""
+        *space, channels = self._as_planar(inputs).shape[1:]
+        order = get_symmetry(layer.symmetry).order
+        channels //= order
+        pooling = keras.layers.MaxPooling2D if layer.reduction == "max" else keras.layers.AveragePooling2D
+        columns = keras.layers.Reshape((-1, order, channels))(inputs)
+        if layer.subgroup is None:
+            pooled = pooling((1, order))(columns)
+            return self._keep(keras.layers.Reshape((*_free(space), channels), **_naming(layer))(pooled))
+        cosets = get_symmetry(layer.symmetry).cosets(layer.subgroup)
+        members = [keras.layers.Cropping2D(((0, 0), (int(g), order - 1 - int(g))))(columns) for g in cosets.ravel()]
+        pooled = pooling((1, cosets.shape[1]))(keras.layers.Concatenate(axis=2)(members))
+        merged = keras.layers.Reshape((*_free(space), len(cosets) * channels), **_naming(layer))(pooled)
+        return self._keep(merged, len(cosets))
+
+    def _centre(self, layer, inputs):
+        orientations = self._of(inputs) or (inputs.shape[-2] if len(inputs.shape) == 5 else None)
+        outputs = self._as_planar(inputs)
+        target = layer.compute_output_shape(tuple(layer.input.shape))[1:3]
+        for axis, window in enumerate([(2, 1), (1, 2)]):
+            for _ in range(layer.input.shape[1 + axis] - target[axis]):
+                outputs = keras.layers.AveragePooling2D(window, strides=1)(outputs)
+        return self._keep(outputs, orientations)
+
+
+def _convolve(layer, inputs, kernel, bias):
+    """A plain convolution like `layer`, a Keras or a group convolution, with another kernel and bias."""
+    convolution = keras.layers.Conv2D(
+        kernel.shape[-1],
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate,
+        groups=layer.groups,
+        activation=layer.activation,
+        **_naming(layer),
+    )
+    return _with_weights(convolution, [kernel, bias], inputs)
+
+
+def _with_weights(layer, weights, *args, **kwargs):
+    outputs = layer(*args, **kwargs)
+    layer.set_weights(weights)
+    return outputs
+
+
+def _copy(layer):
+    config = {**layer.get_config(), **_naming(layer)}
+    return type(layer).from_config(config)
+
+
+def _naming(layer):
+    """Name and precision of the layer that takes another's place."""
+    return {"name": layer.name, "dtype": layer.variable_dtype}
+
+
+def _free(space):
+    """Spatial sizes for a reshape, which can infer one that is unknown."""
+    if list(space).count(None) > 1:
+        raise ValueError(f"`model` must know the height or the width of its feature maps. Received: {tuple(space)}")
+    return [-1 if size is None else size for size in space]
+
+
+def _is_elementwise(activation):
+    name = getattr(activation, "__name__", "")
+    return getattr(keras.activations, name, None) is activation and name not in _NOT_ELEMENTWISE
+
+
+def _is_elementwise_activation(layer):
+    return isinstance(layer, keras.layers.Activation) and _is_elementwise(layer.activation)

@@ -1,0 +1,170 @@
+import keras
+import numpy as np
+import pytest
+from helpers import random_array, randomise, relative_error, run_python, to_numpy
+
+from keras_equivariant.layers import (
+    CosetPooling,
+    GridCentring2D,
+    GroupAveragePooling2D,
+    GroupConv2D,
+    GroupMaxPooling2D,
+)
+from keras_equivariant.planar import to_planar
+
+layers = keras.layers
+
+
+def with_random_weights(inputs, outputs):
+    """A model whose weights and statistics are all different from those that layers start with."""
+    model = keras.Model(inputs, outputs)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+        elif getattr(layer, "bias", None) is not None:
+            layer.bias.assign(rng.normal(size=layer.bias.shape))
+    return model
+
+
+def residual_network():
+    inputs = keras.Input((12, 13, 3))
+    x = GroupConv2D(4, 3, "p4m", padding="same")(inputs)
+    y = layers.ReLU()(layers.BatchNormalization()(x))
+    y = layers.Dropout(0.5)(GroupConv2D(4, 3, "p4m", padding="same")(y))
+    y = layers.Activation("tanh")(layers.BatchNormalization()(y))
+    x = layers.Add()([x, GroupConv2D(4, 1, "p4m", use_bias=False)(y)])
+    x = layers.LeakyReLU()(layers.BatchNormalization(scale=False)(x))
+    x = GroupConv2D(5, 3, "p4m", strides=2, padding="same", activation="relu")(GridCentring2D()(x))
+    return with_random_weights(inputs, layers.Dense(7)(layers.GlobalAveragePooling3D()(x)))
+
+
+def quotients():
+    inputs = keras.Input((9, 9, 2))
+    x = CosetPooling("p4m", "p4", "mean")(GroupConv2D(3, 3, "p4m")(inputs))
+    x = GroupConv2D(4, 3, "p4m", input_subgroup="p4", activation="relu")(x)
+    x = layers.BatchNormalization()(CosetPooling("p4m", "pm")(x))
+    return with_random_weights(inputs, x)
+
+
+def pooled_means():
+    inputs = keras.Input((8, 10, 2))
+    x = GroupAveragePooling2D(2)(GroupMaxPooling2D(3, 1, "same")(GroupConv2D(3, 3, padding="same")(inputs)))
+    x = layers.LayerNormalization()(x)
+    x = layers.Concatenate()([x, layers.ReLU()(x)])
+    return with_random_weights(inputs, CosetPooling("p4", reduction="mean")(GroupConv2D(2, 3)(x)))
+
+
+def feature_maps_in_and_out():
+    inputs = keras.Input((8, 8, 4, 3))
+    return with_random_weights(inputs, GroupConv2D(3, 3, dilation_rate=2)(layers.ReLU()(inputs)))
+
+
+def ordinary():
+    inputs = keras.Input((8, 8, 2))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, use_bias=False)(inputs))
+    x = layers.Flatten()(layers.BatchNormalization()(layers.ReLU()(x)))
+    return with_random_weights(inputs, layers.Softmax()(layers.Dense(3)(x)))
+
+
+MODELS = [residual_network, quotients, pooled_means, feature_maps_in_and_out, ordinary]
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_computes_the_same_without_our_classes(build):
+    model = build()
+    planar = to_planar(model)
+    x = random_array(3, *model.input_shape[1:])
+    assert relative_error(planar(x), model(x)) < 1e-5
+    assert planar.input_shape == model.input_shape
+    assert all(type(layer).__module__.startswith("keras.") for layer in planar.layers)
+
+
+def test_weights_of_the_model_stay_as_they_are():
+    model = residual_network()
+    before = model.get_weights()
+    planar = to_planar(model)
+    for variable in planar.trainable_variables:
+        variable.assign(variable + 1)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_norms_go_into_convolutions_where_nothing_else_reads_them():
+    kinds = [type(layer) for layer in to_planar(residual_network()).layers]
+    assert kinds.count(layers.Conv2D) == 4
+    assert kinds.count(layers.BatchNormalization) == 2  # one reads what the shortcut reads, one follows the sum
+    assert layers.Dropout not in kinds
+    kinds = [type(layer) for layer in to_planar(ordinary()).layers]
+    assert kinds.count(layers.BatchNormalization) == 1
+
+
+def test_loads_where_the_package_is_not_installed(tmp_path):
+    model = residual_network()
+    to_planar(model).save(tmp_path / "planar.keras")
+    x = random_array(2, *model.input_shape[1:])
+    np.save(tmp_path / "x.npy", x)
+    code = """
+import sys
+sys.modules["keras_equivariant"] = None  # makes its import fail
+import keras, numpy as np
+model = keras.models.load_model(sys.argv[1] + "/planar.keras")
+np.save(sys.argv[1] + "/y.npy", keras.ops.convert_to_numpy(model(np.load(sys.argv[1] + "/x.npy"))))
+"""
+    run_python(code, tmp_path)
+    assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
+    assert b"keras_equivariant" not in (tmp_path / "planar.keras").read_bytes()
+
+
+def test_mixed_precision_is_left_behind():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = quotients()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    planar = to_planar(model)
+    assert {layer.compute_dtype for layer in planar.layers} == {"float32"}
+    x = random_array(2, 9, 9, 2)
+    assert relative_error(planar(x), to_numpy(keras.ops.cast(model(x), "float32"))) < 0.05
+
+
+def test_sequential_models():
+    model = keras.Sequential([keras.Input((8, 8, 3)), GroupConv2D(2, 3), layers.ReLU(), CosetPooling("p4")])
+    randomise(model)
+    x = random_array(2, 8, 8, 3)
+    assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+
+
+def test_one_size_may_be_unknown():
+    inputs = keras.Input((None, 8, 3))
+    model = keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs)))
+    x = random_array(2, 11, 8, 3)
+    assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+    inputs = keras.Input((None, None, 3))
+    with pytest.raises(ValueError, match="must know the height or the width"):
+        to_planar(keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs))))
+
+
+class Custom(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    "layer, shape, message",
+    [
+        (Custom(name="mine"), (8, 8, 3), "'mine', a Custom"),
+        (GroupConv2D(2, 3, padding="reflect", name="conv"), (8, 8, 3), "'conv', a group convolution with padding="),
+        (GroupConv2D(2, 3, activation="softmax", name="conv"), (8, 8, 3), "'conv', whose activation is not elem"),
+    ],
+)
+def test_layers_that_cannot_be_lowered(layer, shape, message):
+    inputs = keras.Input(shape)
+    with pytest.raises(ValueError, match=f"cannot be lowered: {message}"):
+        to_planar(keras.Model(inputs, layer(inputs)))
+
+
+@pytest.mark.parametrize("model", [None, keras.Sequential([layers.Dense(2)]), layers.Dense(2)])
+def test_what_is_no_functional_model(model):
+    with pytest.raises(ValueError, match="must be a functional or a built sequential"):
+        to_planar(model)
