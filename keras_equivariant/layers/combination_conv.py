@@ -1,0 +1,142 @@
+"""Convolution with learned combinations of the input maps."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.activations import sparsemax
+
+_MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class CombinationConv2D(keras.layers.SeparableConv2D):
+    """2-D convolution with one kernel for each input map, whose results are combined with learned weights.
+
+        y_j = f(sum_i a_ij (x_i * k_i) + b_j),  a_ij >= 0,  sum_i a_ij = 1
+
+    `*` is Keras' convolution, which does not flip the kernel. The weights a are the softmax, or the sparsemax, over the
+    input maps i of free weights c, which are the pointwise kernel of this separable convolution.
+
+    A softmax never gives a weight of exactly zero. The penalty on sum |a_ij| that the notes propose to make the
+    combinations sparse, here `mixing_regularizer="l1"`, is constant, because the sum of weights that are positive and
+    sum to one is one: its gradient (equation 14) is zero, and it changes nothing. What does work:
+
+    - `mixing="sparsemax"`, which gives exact zeros;
+    - `mixing_regularizer=EntropyRegularizer(...)`, which concentrates the weights on few maps.
+
+    Args:
+        filters: int, the number of output maps.
+        kernel_size: As in `keras.layers.SeparableConv2D`.
+        strides: As in `keras.layers.SeparableConv2D`.
+        padding: As in `keras.layers.SeparableConv2D`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: As in `keras.layers.SeparableConv2D`.
+        activation: As in `keras.layers.SeparableConv2D`: the function f.
+        use_bias: As in `keras.layers.SeparableConv2D`.
+        depthwise_initializer: Initialiser of the kernels k.
+        pointwise_initializer: Initialiser of the free weights c; zeros give equal weights a.
+        mixing: `"softmax"` or `"sparsemax"`.
+        mixing_regularizer: Regulariser of the weights a, an array `(channels, filters)`.
+        **kwargs: The other initialisers, regularisers and constraints of `keras.layers.SeparableConv2D`, and what
+            `keras.layers.Layer` takes. `pointwise_regularizer` and `pointwise_constraint` are for c.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`.
+
+    Raises:
+        ValueError: If the mixing is unknown, the data format is not `"channels_last"`, there are two regularisers of
+            the pointwise kernel, or more than one kernel for each input map.
+
+    Example:
+
+    >>> x = keras.random.normal((1, 12, 12, 6))
+    >>> layer = CombinationConv2D(16, 5, mixing="sparsemax")
+    >>> print(layer(x).shape, layer.mixing_weights.shape)
+    (1, 8, 8, 16) (6, 16)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), section 3.3.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        depthwise_initializer="glorot_uniform",
+        pointwise_initializer="zeros",
+        mixing="softmax",
+        mixing_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            depthwise_initializer=depthwise_initializer,
+            pointwise_initializer=pointwise_initializer,
+            **kwargs,
+        )
+        if mixing not in _MIXINGS:
+            raise ValueError(f"`mixing` must be one of {sorted(_MIXINGS)}. Received: mixing={mixing!r}")
+        if self.data_format != "channels_last":
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        if self.depth_multiplier != 1:
+            raise ValueError(f"`depth_multiplier` must be 1. Received: depth_multiplier={self.depth_multiplier}")
+        self.mixing = mixing
+        self.mixing_regularizer = keras.regularizers.get(mixing_regularizer)
+        if self.mixing_regularizer and self.pointwise_regularizer:
+            raise ValueError(
+                "Only one of `mixing_regularizer` and `pointwise_regularizer` must be given. Received: "
+                f"mixing_regularizer={mixing_regularizer}, pointwise_regularizer={self.pointwise_regularizer}"
+            )
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.mixing_regularizer:
+            self.pointwise_kernel.regularizer = self._mixing_penalty
+
+    def _mix(self, free_weights):
+        return _MIXINGS[self.mixing](free_weights, axis=-2)
+
+    def _mixing_penalty(self, free_weights):
+        return self.mixing_regularizer(self._mix(free_weights)[0, 0])
+
+    @property
+    def mixing_weights(self):
+        """The weights a, `(channels, filters)`."""
+        return self._mix(self.pointwise_kernel)[0, 0]
+
+    def call(self, inputs):
+        outputs = ops.separable_conv(
+            inputs,
+            self.depthwise_kernel,
+            self._mix(self.pointwise_kernel),
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mixing": self.mixing,
+            "mixing_regularizer": keras.regularizers.serialize(self.mixing_regularizer),
+        }

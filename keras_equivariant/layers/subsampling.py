@@ -1,0 +1,144 @@
+"""Sub-sampling with a trainable gain and bias."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class Subsampling2D(keras.layers.Layer):
+    """Sub-samples each map by a factor, with a gain and a bias that are learned.
+
+        y_j = f(beta_j down(x_j) + b_j)
+
+    `down` sums each distinct block of n x n pixels, or takes its first pixel. Rows and columns that do not fill a block
+    are left out.
+
+    Args:
+        n: int, the factor, in pixels.
+        activation: As in `keras.layers.Conv2D`: the function f.
+        reduction: `"sum"` over the block, or `"decimate"`: its first pixel.
+        use_bias: bool, whether there is a bias b.
+        beta_initializer: As `bias_initializer`, for the gains; `None` starts from the mean of the block, at 1 / n**2
+            for `"sum"` and 1 for `"decimate"`.
+        bias_initializer: As in `keras.layers.Conv2D`.
+        beta_regularizer: As `bias_regularizer`, for the gains.
+        bias_regularizer: As in `keras.layers.Conv2D`.
+        beta_constraint: As `bias_constraint`, for the gains.
+        bias_constraint: As in `keras.layers.Conv2D`.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, height // n, width // n, channels)`.
+
+    Raises:
+        ValueError: If the factor is not a positive integer, the reduction is unknown, or the input has not four axes,
+            an unknown number of channels or fewer than n rows or columns.
+
+    Example:
+
+    >>> print(Subsampling2D(2, "tanh")(keras.random.normal((1, 24, 24, 6))).shape)
+    (1, 12, 12, 6)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), section 3.2.
+    """
+
+    def __init__(
+        self,
+        n=2,
+        activation=None,
+        reduction="sum",
+        use_bias=True,
+        beta_initializer=None,
+        bias_initializer="zeros",
+        beta_regularizer=None,
+        bias_regularizer=None,
+        beta_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f"`reduction` must be one of {sorted(_REDUCTIONS)}. Received: reduction={reduction!r}")
+        self.n = n
+        self.activation = keras.activations.get(activation)
+        self.reduction = reduction
+        self.use_bias = use_bias
+        self.beta_initializer = None if beta_initializer is None else keras.initializers.get(beta_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.beta_regularizer = keras.regularizers.get(beta_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.beta_constraint = keras.constraints.get(beta_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        channels = input_shape[-1]
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
+        mean = 1 / self.n**2 if self.reduction == "sum" else 1
+        self.beta = self.add_weight(
+            name="beta",
+            shape=(channels,),
+            initializer=self.beta_initializer or keras.initializers.Constant(mean),
+            regularizer=self.beta_regularizer,
+            constraint=self.beta_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(channels,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+
+    def call(self, inputs):
+        outputs = self.beta * _REDUCTIONS[self.reduction](inputs, self.n)
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape):
+        small = [size for size in input_shape[1:3] if size is not None and size < self.n]
+        if len(input_shape) != 4 or input_shape[-1] is None or small:
+            raise ValueError(
+                f"`Subsampling2D` needs maps (batch, height, width, channels) of at least {self.n}x{self.n} pixels. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        batch, *space, channels = input_shape
+        return (batch, *(None if size is None else size // self.n for size in space), channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "n": self.n,
+            "activation": keras.activations.serialize(self.activation),
+            "reduction": self.reduction,
+            "use_bias": self.use_bias,
+            "beta_initializer": keras.initializers.serialize(self.beta_initializer) if self.beta_initializer else None,
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "beta_regularizer": keras.regularizers.serialize(self.beta_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "beta_constraint": keras.constraints.serialize(self.beta_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }
+
+
+def _sum_of_blocks(x, n):
+    return n**2 * ops.average_pool(x, n, n, "valid", "channels_last")
+
+
+def _first_of_blocks(x, n):
+    # Up to the last pixel that still begins a whole block.
+    end = None if n == 1 else 1 - n
+    return x[:, :end:n, :end:n]
+
+
+_REDUCTIONS = {"sum": _sum_of_blocks, "decimate": _first_of_blocks}

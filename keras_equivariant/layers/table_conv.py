@@ -1,0 +1,220 @@
+"""Convolution by a connection table."""
+
+import itertools
+import operator
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def all_pairs(channels):
+    """The connection table with an output map for each pair of input maps.
+
+    Args:
+        channels: int, the number of input maps.
+
+    Returns:
+        Tuple of pairs of indices, `channels * (channels - 1) / 2` of them.
+
+    Example:
+
+    >>> all_pairs(3)
+    ((0, 1), (0, 2), (1, 2))
+    """
+    return tuple(itertools.combinations(range(channels), 2))
+
+
+def all_triplets(channels):
+    """The connection table with an output map for each three input maps.
+
+    Args:
+        channels: int, the number of input maps.
+
+    Returns:
+        Tuple of triplets of indices.
+
+    Example:
+
+    >>> len(all_triplets(6))
+    20
+    """
+    return tuple(itertools.combinations(range(channels), 3))
+
+
+def lenet5_table():
+    """The connection table of LeNet-5's layer C3, from 6 input maps to 16 output maps.
+
+    Six maps read three neighbouring maps each, six read four neighbours, three read two pairs of neighbours, one reads
+    all; the maps are arranged in a ring.
+
+    Returns:
+        Tuple of 16 tuples of indices, 60 connections in all.
+
+    Example:
+
+    >>> [len(inputs) for inputs in lenet5_table()]
+    [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6]
+
+    Reference:
+        LeCun, Bottou, Bengio & Haffner, 1998, Gradient-based learning applied to document recognition, table I.
+    """
+    threes = [(i, i + 1, i + 2) for i in range(6)]
+    fours = [(i, i + 1, i + 2, i + 3) for i in range(6)]
+    pairs = [(i, i + 1, i + 3, i + 4) for i in range(3)]
+    return tuple(tuple(sorted(i % 6 for i in inputs)) for inputs in (*threes, *fours, *pairs, range(6)))
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class TableConv2D(keras.layers.Conv2D):
+    """2-D convolution in which each output map reads a selection of the input maps.
+
+        y_j = f(sum { x_i * k_ij : i in M_j } + b_j)
+
+    `*` is Keras' convolution, which does not flip the kernel. Only the kernels of existing connections are stored and
+    counted; initialisers see them as a kernel `(*kernel_size, len(M_j), filters with as many inputs)`, so that the
+    fan-in of each unit is the true one. Low-rank adaptation is not supported.
+
+    Args:
+        connection_table: For each output map j, the indices of the input maps M_j that it reads; such as
+            `all_pairs(6)`, `all_triplets(6)` or `lenet5_table()`.
+        kernel_size: As in `keras.layers.Conv2D`.
+        strides: As in `keras.layers.Conv2D`.
+        padding: As in `keras.layers.Conv2D`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: As in `keras.layers.Conv2D`.
+        activation: As in `keras.layers.Conv2D`: the function f.
+        use_bias: As in `keras.layers.Conv2D`.
+        **kwargs: The initialisers, regularisers and constraints of `keras.layers.Conv2D`, and what
+            `keras.layers.Layer` takes.
+
+    Input shape:
+        `(batch, height, width, channels)`, the highest index of the table being that of the last channel.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`, with a filter for each entry of the table.
+
+    Raises:
+        ValueError: If the table is empty, or an entry of it is empty, or names a map twice or by something else than
+            an index; if the data format is not `"channels_last"`, or the input has another number of channels.
+
+    Example:
+
+    >>> x = keras.random.normal((1, 12, 12, 6))
+    >>> print(TableConv2D(all_pairs(6), 5)(x).shape)
+    (1, 8, 8, 15)
+    >>> print(TableConv2D(lenet5_table(), 5, activation="tanh")(x).shape)
+    (1, 8, 8, 16)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), section 3.1.
+    """
+
+    def __init__(
+        self,
+        connection_table,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        **kwargs,
+    ):
+        connection_table = _checked(connection_table)
+        super().__init__(
+            len(connection_table),
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            **kwargs,
+        )
+        if self.data_format != "channels_last":
+            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        if self.groups != 1:
+            raise ValueError(f"`groups` must be left out: the table says it all. Received: groups={self.groups}")
+        self.connection_table = connection_table
+
+    def build(self, input_shape):
+        channels = 1 + max(map(max, self.connection_table))
+        if len(input_shape) != 4 or input_shape[-1] != channels:
+            raise ValueError(
+                f"`connection_table` names {channels} input maps: give it (batch, height, width, {channels}). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self.compute_output_shape(input_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
+        connections = sum(map(len, self.connection_table))
+        self._kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, connections),
+            initializer=self._initialise,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        # For each pair of an input and an output map the kernel of that connection, or zeros, which come last.
+        self._sources = np.full((channels, self.filters), connections)
+        pairs = ((i, j) for j, inputs in enumerate(self.connection_table) for i in inputs)
+        for connection, pair in enumerate(pairs):
+            self._sources[pair] = connection
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+
+    def _initialise(self, shape, dtype=None):
+        """Draws the filters with equally many inputs together, and lays their kernels out in the table's order."""
+        widths = np.array([len(inputs) for inputs in self.connection_table])
+        drawn = []
+        for width in np.unique(widths):
+            block = self.kernel_initializer((*self.kernel_size, int(width), int(sum(widths == width))), dtype=dtype)
+            drawn.append(ops.reshape(ops.swapaxes(block, -2, -1), (*self.kernel_size, -1)))
+        by_width = np.argsort(np.repeat(widths, widths), kind="stable")
+        return ops.take(ops.concatenate(drawn, axis=-1), np.argsort(by_width), axis=-1)
+
+    @property
+    def expanded_kernel(self):
+        """The kernel of the ordinary convolution, `(*kernel_size, channels, filters)`, zero where not connected."""
+        return self._expand(self.kernel)
+
+    def _expand(self, kernel):
+        kernel = ops.convert_to_tensor(kernel)
+        kernel = ops.concatenate([kernel, ops.zeros_like(kernel[..., :1])], axis=-1)
+        return ops.take(kernel, self._sources, axis=-1)
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, self._expand(kernel))
+
+    def enable_lora(self, rank, **kwargs):
+        raise ValueError(f"`TableConv2D` has no low-rank adaptation. Received: rank={rank}")
+
+    def get_config(self):
+        config = super().get_config()
+        for implied in ("filters", "groups"):
+            del config[implied]
+        return {**config, "connection_table": [list(inputs) for inputs in self.connection_table]}
+
+
+def _checked(connection_table):
+    """The table as a tuple of tuples of ints."""
+    try:
+        table = tuple(tuple(operator.index(i) for i in inputs) for inputs in connection_table)
+    except TypeError:
+        table = ()
+    if not table or not all(inputs and min(inputs) >= 0 and len(set(inputs)) == len(inputs) for inputs in table):
+        raise ValueError(
+            "`connection_table` must hold, for each output map, different indices of input maps. "
+            f"Received: connection_table={connection_table}"
+        )
+    return table
