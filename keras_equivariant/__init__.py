@@ -1,6 +1,6 @@
 """Keras layers and models that respect symmetries."""
 
-from keras_equivariant import callbacks, entropy, equivariance, filters, layers, symmetry
+from keras_equivariant import callbacks, constraints, entropy, equivariance, filters, layers, symmetry
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, list_symmetries, register_symmetry
 from keras_equivariant.version import __version__
 
@@ -8,6 +8,7 @@ __all__ = [
     "SymmetryGroup",
     "__version__",
     "callbacks",
+    "constraints",
     "entropy",
     "equivariance",
     "filters",

@@ -2,18 +2,27 @@
 
 from keras_equivariant.layers.combination_conv import CombinationConv2D
 from keras_equivariant.layers.coset_pooling import CosetPooling
+from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.grid_centring import GridCentring2D
 from keras_equivariant.layers.group_conv import GroupConv1D, GroupConv2D, GroupConv3D
 from keras_equivariant.layers.group_conv_transpose import GroupConv2DTranspose
 from keras_equivariant.layers.group_pooling import GroupAveragePooling2D, GroupMaxPooling2D
 from keras_equivariant.layers.hexagonal import HexagonalMask2D, HexagonalResampling2D
+from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
+from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
+from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
+from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers.offset_dense import OffsetDense
+from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.layers.restriction import SubgroupRestriction
 from keras_equivariant.layers.subsampling import Subsampling2D
 from keras_equivariant.layers.table_conv import TableConv2D, all_pairs, all_triplets, lenet5_table
 
 __all__ = [
+    "ApplyGamma",
     "CombinationConv2D",
     "CosetPooling",
+    "FeatureGroupPooling",
     "GridCentring2D",
     "GroupAveragePooling2D",
     "GroupConv1D",
@@ -23,6 +32,20 @@ __all__ = [
     "GroupMaxPooling2D",
     "HexagonalMask2D",
     "HexagonalResampling2D",
+    "InverseLogRGB",
+    "LogRGB",
+    "OffsetAdapter",
+    "OffsetAdd",
+    "OffsetAffineCombination",
+    "OffsetBatchNormalization",
+    "OffsetConcatenate",
+    "OffsetConv2D",
+    "OffsetConv2DTranspose",
+    "OffsetDense",
+    "OffsetGroupConv2D",
+    "OffsetReLU",
+    "RandomIlluminant",
+    "RemoveGamma",
     "SubgroupRestriction",
     "Subsampling2D",
     "TableConv2D",

@@ -1,0 +1,103 @@
+"""Pooling over feature groups."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.constraints import OffsetProjection
+from keras_equivariant.layers.feature_groups import (
+    channel_sums,
+    check_channels,
+    check_feature_groups,
+    group_means,
+    positions,
+    projected,
+)
+
+REDUCTIONS = ("mean", "max", "min", "linear")
+SCOPES = ("global", "local")
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class FeatureGroupPooling(keras.layers.Layer):
+    """Pools the channels of each feature group into one value.
+
+    Channels form `feature_groups` contiguous blocks of equal size. The pooling phi takes an offset over unchanged,
+
+        phi(x + G d) = phi(x) + d
+
+    and is what `OffsetAdapter` takes away from the input of an arbitrary layer.
+
+    Args:
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        reduction: `"mean"`, `"max"`, `"min"`, or `"linear"`: a trainable combination of the channels, projected by
+            `constraints.OffsetProjection`; it starts as the mean.
+        scope: `"global"`, over the channels of the group and all positions (a linear combination takes the average
+            over the positions), or `"local"`, at each position by itself.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, ..., channels)`.
+
+    Output shape:
+        `(batch, feature_groups)` if global, `(batch, ..., feature_groups)` if local.
+
+    Raises:
+        ValueError: If an argument is unknown, or the channels are not a multiple of `feature_groups`.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 8, 8, 15))
+    >>> print(FeatureGroupPooling()(x).shape)
+    (2, 3)
+    >>> print(FeatureGroupPooling(5, "max", scope="local")(x).shape)
+    (2, 8, 8, 5)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 18.
+    """
+
+    def __init__(self, feature_groups=3, reduction="mean", scope="global", **kwargs):
+        super().__init__(**kwargs)
+        for name, value, known in (("reduction", reduction, REDUCTIONS), ("scope", scope, SCOPES)):
+            if value not in known:
+                raise ValueError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}")
+        self.feature_groups = check_feature_groups(feature_groups)
+        self.reduction = reduction
+        self.scope = scope
+
+    def build(self, input_shape):
+        check_channels(self.feature_groups, input_shape[-1], "channels")
+        if self.reduction == "linear":
+            projection = OffsetProjection(self.feature_groups)
+            self.kernel = self.add_weight(
+                name="kernel",
+                shape=(input_shape[-1], self.feature_groups),
+                initializer=projected("zeros", projection),
+                constraint=projection,
+            )
+        self.built = True
+
+    def call(self, inputs):
+        if self.reduction == "mean" and self.scope == "global":
+            return ops.cast(group_means(inputs, self.feature_groups), self.compute_dtype)
+        if self.reduction == "linear":
+            if self.scope == "global":
+                inputs = ops.cast(channel_sums(inputs) / positions(inputs), self.compute_dtype)
+            return ops.einsum("...i,io->...o", inputs, self.kernel)
+        block = inputs.shape[-1] // self.feature_groups
+        x = ops.reshape(inputs, (-1, *ops.shape(inputs)[1:-1], self.feature_groups, block))
+        if self.reduction == "mean":
+            return ops.sum(x, axis=-1) / block
+        axes = (-1,) if self.scope == "local" else (*range(1, len(x.shape) - 2), -1)
+        return (ops.max if self.reduction == "max" else ops.min)(x, axis=axes)
+
+    def compute_output_shape(self, input_shape):
+        return (*(input_shape[:-1] if self.scope == "local" else input_shape[:1]), self.feature_groups)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "feature_groups": self.feature_groups,
+            "reduction": self.reduction,
+            "scope": self.scope,
+        }

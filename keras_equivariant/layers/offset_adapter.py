@@ -1,0 +1,145 @@
+"""Any layer made offset-equivariant, and the rectifier."""
+
+import keras
+
+from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
+from keras_equivariant.layers.feature_groups import check_channels, maximum, spread
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetAdapter(keras.layers.Wrapper):
+    """Makes any layer or model offset-equivariant, or invariant.
+
+    With a pooling phi over feature groups (`FeatureGroupPooling`),
+
+        h(x) = f(x - G_m phi(x)) + G_n phi(x)
+
+    passes an offset of the input on to the output, whatever f is: dropout, normalisation, an activation, a whole
+    network. Without the second term, `h(x) = f(x - G_m phi(x))` is invariant: it does not see offsets at all.
+
+    Args:
+        layer: The Keras layer or model f. Unless `invariant`, its output channels are a multiple of
+            `feature_groups`, in contiguous blocks of equal size.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        invariant: bool, whether to leave the second term out.
+        reduction: As in `FeatureGroupPooling`.
+        scope: As in `FeatureGroupPooling`. If `"local"`, and unless `invariant`, f must keep the positions.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, ..., channels)`, such as the layer takes.
+
+    Output shape:
+        That of the layer.
+
+    Raises:
+        ValueError: If an argument is unknown, or the channels of input or output are not multiples of
+            `feature_groups`.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 8, 8, 15))
+    >>> print(OffsetAdapter(keras.layers.Dropout(0.5))(x).shape)
+    (2, 8, 8, 15)
+    >>> print(OffsetAdapter(keras.layers.Conv2D(10, 3), invariant=True)(x).shape)
+    (2, 6, 6, 10)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 19.
+    """
+
+    def __init__(self, layer, feature_groups=3, invariant=False, reduction="mean", scope="global", **kwargs):
+        super().__init__(layer, **kwargs)
+        self.pooling = FeatureGroupPooling(feature_groups, reduction, scope, dtype=self.dtype_policy, name="pooling")
+        self.feature_groups = feature_groups
+        self.invariant = invariant
+        self.reduction = reduction
+        self.scope = scope
+
+    def build(self, input_shape):
+        self.pooling.build(input_shape)
+        output_shape = self.layer.compute_output_shape(input_shape)
+        if not self.invariant:
+            check_channels(self.feature_groups, output_shape[-1], "output channels")
+            if self.scope == "local" and tuple(output_shape[:-1]) != tuple(input_shape[:-1]):
+                raise ValueError(
+                    f"`layer` must keep the positions if scope='local'. "
+                    f"Received: input shape {tuple(input_shape)}, output shape {tuple(output_shape)}"
+                )
+        super().build(input_shape)
+
+    def call(self, inputs, training=None):
+        pooled = self.pooling(inputs)
+        outputs = self.layer(inputs - spread(pooled, inputs))
+        return outputs if self.invariant else outputs + spread(pooled, outputs)
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "feature_groups": self.feature_groups,
+            "invariant": self.invariant,
+            "reduction": self.reduction,
+            "scope": self.scope,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetReLU(keras.layers.Layer):
+    """Rectifier that passes an offset of its input on to its output.
+
+        y = max(x, G phi(x))
+
+    with a pooling phi over feature groups: `OffsetAdapter` around a ReLU.
+
+    Args:
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        reduction: As in `FeatureGroupPooling`.
+        scope: As in `FeatureGroupPooling`.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, ..., channels)`.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If an argument is unknown, or the channels are not a multiple of `feature_groups`.
+
+    Example:
+
+    >>> x = np.array([[1.0, 2.0, 10.0, 14.0]])
+    >>> print(keras.ops.convert_to_numpy(OffsetReLU(2)(x)))
+    [[ 1.5  2.  12.  14. ]]
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 21.
+    """
+
+    def __init__(self, feature_groups=3, reduction="mean", scope="global", **kwargs):
+        super().__init__(**kwargs)
+        self.pooling = FeatureGroupPooling(feature_groups, reduction, scope, dtype=self.dtype_policy, name="pooling")
+        self.feature_groups = feature_groups
+        self.reduction = reduction
+        self.scope = scope
+
+    def build(self, input_shape):
+        self.pooling.build(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        return maximum(inputs, spread(self.pooling(inputs), inputs))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "feature_groups": self.feature_groups,
+            "reduction": self.reduction,
+            "scope": self.scope,
+        }

@@ -1,0 +1,138 @@
+"""Offset-equivariant batch normalisation, with the rectifier that follows it."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.layers.feature_groups import (
+    channel_sums,
+    check_channels,
+    check_feature_groups,
+    group_means,
+    maximum,
+    positions,
+    spread,
+    statistics_dtype,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation that passes an offset of its input on to its output.
+
+    The group means phi, of each image over the channels of a group and all positions, are taken away before the
+    normalisation and added after it,
+
+        y = BN(x - G phi(x)) + G phi(x)
+
+    so that the statistics, too, do not depend on offsets. With `activation="relu"`, `max(y, G phi(y))` is returned in
+    the same pass over the data: sums of x and of its square, for each image and channel, give the group means, the
+    statistics of the batch, and the group means of y.
+
+    Args:
+        axis: -1; nothing else is supported.
+        momentum: As in `keras.layers.BatchNormalization`.
+        epsilon: As in `keras.layers.BatchNormalization`.
+        center: As in `keras.layers.BatchNormalization`.
+        scale: As in `keras.layers.BatchNormalization`.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        activation: `None` or `"relu"`.
+        **kwargs: All others as in `keras.layers.BatchNormalization`.
+
+    Input shape:
+        `(batch, ..., channels)`.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If an argument has a value that is not supported, or the channels are not a multiple of
+            `feature_groups`.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 8, 8, 15))
+    >>> print(OffsetBatchNormalization(activation="relu")(x).shape)
+    (2, 8, 8, 15)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 2.4.
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        feature_groups=3,
+        activation=None,
+        **kwargs,
+    ):
+        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
+        if axis != -1:
+            raise ValueError(f"`axis` must be -1. Received: axis={axis}")
+        if activation not in (None, "relu"):
+            raise ValueError(f"`activation` must be None or 'relu'. Received: activation={activation!r}")
+        self.feature_groups = check_feature_groups(feature_groups)
+        self.activation = activation
+        self.supports_masking = False
+
+    def build(self, input_shape):
+        check_channels(self.feature_groups, input_shape[-1], "channels")
+        super().build(input_shape)
+
+    def call(self, inputs, training=None):
+        if self.renorm or self.synchronized:
+            means = spread(group_means(inputs, self.feature_groups), inputs)
+            outputs = super().call(inputs - means, training=training) + means
+            if self.activation is None:
+                return outputs
+            return maximum(outputs, spread(group_means(outputs, self.feature_groups), outputs))
+        x = ops.cast(inputs, statistics_dtype(inputs))
+        number = positions(x)
+        channel_means = channel_sums(x) / number
+        phi = self._over_groups(channel_means)
+        if training and self.trainable:
+            mean, variance = self._batch_statistics(x, number, channel_means, phi)
+        else:
+            mean, variance = (ops.cast(v, x.dtype) for v in (self.moving_mean, self.moving_variance))
+        # y = a (x - phi - mean) + beta + phi, of which `factor` x is the part that differs from place to place.
+        factor = 1 / ops.sqrt(variance + self.epsilon)
+        if self.scale:
+            factor = factor * ops.cast(self.gamma, x.dtype)
+        term = phi - factor * (phi + mean)
+        if self.center:
+            term = term + ops.cast(self.beta, x.dtype)
+        outputs = factor * x + _beside(term, x)
+        if self.activation is not None:
+            outputs = maximum(outputs, _beside(self._over_groups(factor * channel_means + term), x))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _over_groups(self, values):
+        """Replaces `(batch, channels)` by their means over groups, in the same shape."""
+        block = values.shape[-1] // self.feature_groups
+        means = ops.sum(ops.reshape(values, (-1, self.feature_groups, block)), axis=-1) / block
+        return ops.repeat(means, block, axis=-1)
+
+    def _batch_statistics(self, x, number, channel_means, phi):
+        """Mean and variance of x - G phi(x) for each channel; the moving averages take them in."""
+        squares = channel_sums(x * x) / number
+        images = ops.shape(x)[0]
+        images = images if isinstance(images, int) else ops.cast(images, x.dtype)
+        mean = ops.sum(channel_means - phi, axis=0) / images
+        # Within the images, and between them: small differences of large numbers are avoided as far as possible.
+        within = squares - channel_means * channel_means
+        between = channel_means - phi - mean
+        variance = ops.sum(within + between * between, axis=0) / images
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(ops.cast(moving, x.dtype) * self.momentum + value * (1 - self.momentum))
+        return mean, variance
+
+    def get_config(self):
+        return {**super().get_config(), "feature_groups": self.feature_groups, "activation": self.activation}
+
+
+def _beside(values, x):
+    """`(batch, channels)` with an axis of length 1 for each position axis of x."""
+    return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), values.shape[-1]))

@@ -1,0 +1,286 @@
+"""Offset-equivariant convolutions."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.layers.feature_groups import ProjectedKernel, check_channels_last, group_means, spread
+from keras_equivariant.layers.group_conv import GroupConv2D
+from keras_equivariant.layers.orientations import split_orientations
+from keras_equivariant.symmetry import get_symmetry
+
+
+class _OffsetConv(ProjectedKernel):
+    """Sees the group means beyond the borders; goes before a Keras convolution."""
+
+    def _project(self, feature_groups, **projection):
+        check_channels_last(self.data_format)
+        if getattr(self, "groups", 1) != 1:
+            raise ValueError(f"`groups` must be 1. Received: groups={self.groups}")
+        super()._project(feature_groups, "filters", **projection)
+
+    def _reaches_over_borders(self):
+        return self.padding == "same" and max(*self.kernel_size, *self.strides) > 1
+
+    def call(self, inputs):
+        means = None
+        if self._reaches_over_borders():
+            # Where the mean is zero, padding with zeros is padding with the mean.
+            means = group_means(inputs, self.feature_groups)
+            inputs = inputs - spread(means, inputs)
+        return self._finish(self.convolution_op(inputs, self.kernel), means)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetConv2D(_OffsetConv, keras.layers.Conv2D):
+    """2-D convolution that passes an offset of its input on to its output.
+
+    Channels form `feature_groups` contiguous blocks of equal size, such as one for each colour. If d_j is added to all
+    input channels of group j, at all positions, it is added to all output channels of group j:
+
+        f(x + G_m d) = f(x) + G_n d
+
+    The kernel is projected onto those for which this holds, `constraints.OffsetProjection`, when it is first set and
+    after each update of an optimizer. With `padding="same"`, the border sees the mean of the data: the average of each
+    group over all positions is taken away, the map padded with zeros, and the average added to the output.
+
+    Args:
+        filters: int, the number of output channels, a multiple of `feature_groups`.
+        kernel_size: As in `keras.layers.Conv2D`.
+        strides: As in `keras.layers.Conv2D`.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: As in `keras.layers.Conv2D`.
+        groups: 1; nothing else is supported. This has nothing to do with feature groups.
+        activation: As in `keras.layers.Conv2D`, but of the map without its group means, which are added again: see
+            `OffsetAdapter`.
+        use_bias: As in `keras.layers.Conv2D`.
+        kernel_initializer: As in `keras.layers.Conv2D`; its values are projected.
+        bias_initializer: As in `keras.layers.Conv2D`.
+        kernel_regularizer: As in `keras.layers.Conv2D`.
+        bias_regularizer: As in `keras.layers.Conv2D`.
+        activity_regularizer: As in `keras.layers.Conv2D`.
+        kernel_constraint: `None`; the projection takes its place.
+        bias_constraint: As in `keras.layers.Conv2D`.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`.
+
+    Raises:
+        ValueError: If input channels or filters are not multiples of `feature_groups`, or an argument has a value
+            that is not supported.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 8, 8, 3))
+    >>> print(OffsetConv2D(15, 3, padding="same")(x).shape)
+    (2, 8, 8, 15)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 16 and section 2.2.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        data_format=None,
+        dilation_rate=(1, 1),
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        feature_groups=3,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self._project(feature_groups)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetGroupConv2D(_OffsetConv, GroupConv2D):
+    """Group convolution that passes an offset of its input on to its output.
+
+    If the image turns, the output turns and its orientations permute; if d_j is added to all input channels of
+    feature group j, at all positions and in all orientations, it is added to all output channels of group j. The
+    offset constraint sums over taps, orientations and channels, and a transformed filter has the same sums.
+
+    Args:
+        filters: int, the number of feature maps on the symmetry group, a multiple of `feature_groups`.
+        kernel_size: As in `GroupConv2D`.
+        symmetry: Name of the symmetry group, such as `"p4"` or `"p4m"`.
+        feature_groups: int, the number of blocks of channels that share an offset.
+        **kwargs: All others as in `GroupConv2D`; `groups` must be 1, `kernel_constraint` must be `None`, and
+            `activation` is applied as in `OffsetConv2D`.
+
+    Input shape:
+        As in `GroupConv2D`.
+
+    Output shape:
+        `(batch, new_height, new_width, S, filters)`, S the order of the point group.
+
+    Raises:
+        ValueError: As in `GroupConv2D` and in `OffsetConv2D`.
+
+    Example:
+
+    >>> x = OffsetGroupConv2D(15, 3, "p4")(keras.random.normal((2, 9, 9, 3)))
+    >>> print(x.shape)
+    (2, 7, 7, 4, 15)
+    >>> print(OffsetGroupConv2D(6, 3, "p4", padding="same")(x).shape)
+    (2, 7, 7, 4, 6)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 16;
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equations 10 and 11.
+    """
+
+    def __init__(self, filters, kernel_size, symmetry="p4", feature_groups=3, **kwargs):
+        super().__init__(filters, kernel_size, symmetry, **kwargs)
+        self._project(feature_groups)
+
+    def convolution_op(self, inputs, kernel):
+        return split_orientations(super().convolution_op(inputs, kernel), get_symmetry(self.symmetry).order)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
+    """2-D transposed convolution that passes an offset of its input on to its output.
+
+    If d_j is added to all input channels of feature group j, at all positions, it is added to all output channels of
+    group j: `f(x + G_m d) = f(x) + G_n d`, borders included.
+
+    The outputs fall into phases, one for each position within a stride, and an output meets the taps of its phase
+    only: the kernel is projected phase by phase. At the borders, where taps meet no input, they see the average of
+    each group over all positions, which is taken away first and added to the output. So even a map of 1x1 can grow:
+    to 4x4, with a kernel of 4x4, at any stride.
+
+    Args:
+        filters: int, the number of output channels, a multiple of `feature_groups`.
+        kernel_size: As in `keras.layers.Conv2DTranspose`.
+        strides: As in `keras.layers.Conv2DTranspose`.
+        padding: `"valid"` or `"same"`.
+        output_padding: As in `keras.layers.Conv2DTranspose`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: As in `keras.layers.Conv2DTranspose`.
+        activation: As in `keras.layers.Conv2DTranspose`, but of the map without its group means, which are added
+            again: see `OffsetAdapter`.
+        use_bias: As in `keras.layers.Conv2DTranspose`.
+        kernel_initializer: As in `keras.layers.Conv2DTranspose`; its values are projected.
+        bias_initializer: As in `keras.layers.Conv2DTranspose`.
+        kernel_regularizer: As in `keras.layers.Conv2DTranspose`.
+        bias_regularizer: As in `keras.layers.Conv2DTranspose`.
+        activity_regularizer: As in `keras.layers.Conv2DTranspose`.
+        kernel_constraint: `None`; the projection takes its place.
+        bias_constraint: As in `keras.layers.Conv2DTranspose`.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`.
+
+    Raises:
+        ValueError: If input channels or filters are not multiples of `feature_groups`, or an argument has a value
+            that is not supported.
+
+    Example:
+
+    >>> x = keras.random.normal((2, 1, 1, 6))
+    >>> print(OffsetConv2DTranspose(12, 4)(x).shape)
+    (2, 4, 4, 12)
+    >>> print(OffsetConv2DTranspose(3, 4, strides=2, padding="same")(x).shape)
+    (2, 2, 2, 3)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 16, for each phase.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1),
+        padding="valid",
+        output_padding=None,
+        data_format=None,
+        dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        feature_groups=3,
+        **kwargs,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            output_padding=output_padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self._project(feature_groups, transposed=True, strides=self.strides)
+
+    def _reaches_over_borders(self):
+        return self.kernel_size != self.strides or self.output_padding is not None
+
+    def convolution_op(self, inputs, kernel):
+        return ops.conv_transpose(
+            inputs,
+            kernel,
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return tuple(super().compute_output_shape(input_shape))

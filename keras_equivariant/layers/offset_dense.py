@@ -1,0 +1,98 @@
+"""Offset-equivariant dense layer."""
+
+import keras
+from keras import ops
+
+from keras_equivariant.layers.feature_groups import ProjectedKernel
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class OffsetDense(ProjectedKernel, keras.layers.Dense):
+    """Dense layer that passes an offset of its input on to its output.
+
+    Features form `feature_groups` contiguous blocks of equal size, such as one for each colour. If d_j is added to all
+    input features of group j, it is added to all output features of group j:
+
+        f(x + G_m d) = f(x) + G_n d
+
+    The kernel is projected onto those for which this holds, `constraints.OffsetProjection`, when it is first set and
+    after each update of an optimizer.
+
+    Args:
+        units: int, the number of output features, a multiple of `feature_groups`.
+        activation: As in `keras.layers.Dense`, but of the output without its group means, which are added again: see
+            `OffsetAdapter`.
+        use_bias: As in `keras.layers.Dense`.
+        kernel_initializer: As in `keras.layers.Dense`; its values are projected.
+        bias_initializer: As in `keras.layers.Dense`.
+        kernel_regularizer: As in `keras.layers.Dense`.
+        bias_regularizer: As in `keras.layers.Dense`.
+        activity_regularizer: As in `keras.layers.Dense`.
+        kernel_constraint: `None`; the projection takes its place.
+        bias_constraint: As in `keras.layers.Dense`.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        **kwargs: As in `keras.layers.Layer`. Quantisation would break the constraint and is refused.
+
+    Input shape:
+        `(batch, ..., features)`.
+
+    Output shape:
+        `(batch, ..., units)`.
+
+    Raises:
+        ValueError: If input features or units are not multiples of `feature_groups`, another constraint is given, or
+            the layer is quantised.
+
+    Example:
+
+    >>> print(OffsetDense(30)(keras.random.normal((2, 63))).shape)
+    (2, 30)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equations 7 to 11.
+    """
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        feature_groups=3,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self._project(feature_groups, "units")
+        if self.quantization_mode is not None:
+            self._refuse(self.quantization_mode)
+
+    def call(self, inputs, training=None):
+        # On PyTorch, `ops.matmul` computes float64 in float32.
+        return self._finish(ops.einsum("...i,io->...o", inputs, self.kernel))
+
+    def quantize(self, mode=None, **kwargs):
+        self._refuse(mode)
+
+    def _refuse(self, mode):
+        raise ValueError(
+            f"`OffsetDense` must not be quantised: its kernel would leave the offset-equivariant ones. "
+            f"Received: mode={mode!r}"
+        )

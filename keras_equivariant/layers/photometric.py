@@ -1,0 +1,292 @@
+"""Colours of pixels and of the light: sRGB gamma, logarithms, illuminants.
+
+The arithmetic is written once, over `keras.ops` or, inside a tf.data pipeline of another backend, over TensorFlow's
+functions of the same names.
+"""
+
+import sys
+
+import keras
+from keras import ops
+
+
+class _Photometric(keras.layers.Layer):
+    """A layer without state that takes tensors of TensorFlow too, whatever the backend."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def __call__(self, inputs, *args, **kwargs):
+        dtype = str(getattr(inputs, "dtype", "float"))
+        if "float" not in dtype:
+            raise ValueError(
+                f"`inputs` must be floating-point numbers, images between 0 and 1. Received: dtype={dtype}"
+            )
+        if _foreign(inputs):
+            return self.call(inputs, *args, **kwargs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def _foreign(x):
+    """Whether x is a TensorFlow tensor, as in a tf.data pipeline, while Keras computes with something else."""
+    return keras.config.backend() != "tensorflow" and type(x).__module__.startswith("tensorflow.")
+
+
+def _functions(x):
+    # Who holds a TensorFlow tensor has imported TensorFlow.
+    return sys.modules["tensorflow"] if _foreign(x) else ops
+
+
+def _log(x):
+    return sys.modules["tensorflow"].math.log(x) if _foreign(x) else ops.log(x)
+
+
+def _at_least(x, bound):
+    """max(x, bound), in the type of x even where `ops.maximum` has another: float64 on PyTorch."""
+    functions = _functions(x)
+    relu = functions.nn.relu if _foreign(x) else ops.relu
+    return relu(x - bound) + bound
+
+
+def _choose(condition, x, y):
+    condition = _functions(x).cast(condition, x.dtype)
+    return condition * x + (1 - condition) * y
+
+
+def _remove_gamma(x):
+    return _choose(x <= 0.04045, x / 12.92, ((_at_least(x, 0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def _apply_gamma(x):
+    return _choose(x <= 0.0031308, 12.92 * x, 1.055 * _at_least(x, 0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def _light(hue, saturation):
+    """RGB colours `(..., 3)` of lights of value 1, from their hues in [0, 1) and their saturation."""
+    functions = _functions(hue)
+    distances = [functions.abs(6 * hue - centre) for centre in (3.0, 2.0, 4.0)]
+    ramps = [distances[0] - 1, 2 - distances[1], 2 - distances[2]]
+    shares = [1 - _at_least(1 - _at_least(ramp, 0.0), 0.0) for ramp in ramps]
+    return 1 - saturation + saturation * functions.stack(shares, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class LogRGB(_Photometric):
+    """From linear RGB to the logarithmic space in which a change of the light is an offset.
+
+        y = -log(max(x, epsilon))
+
+    Args:
+        epsilon: float, the smallest value that counts as more than black; images are between 0 and 1.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        Any, of linear RGB: see `RemoveGamma`.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If `epsilon` is not positive, or the input is not floating-point.
+
+    Example:
+
+    >>> print(LogRGB(0.01)(np.ones((2, 8, 8, 3))).shape)
+    (2, 8, 8, 3)
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 23.
+    """
+
+    def __init__(self, epsilon=2e-4, **kwargs):
+        super().__init__(**kwargs)
+        if not epsilon > 0:
+            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
+        self.epsilon = epsilon
+
+    def call(self, inputs):
+        return -_log(_at_least(inputs, self.epsilon))
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class InverseLogRGB(_Photometric):
+    """From logarithmic back to linear RGB: `y = exp(-x)`, the inverse of `LogRGB`.
+
+    Args:
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        Any.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If the input is not floating-point.
+
+    Example:
+
+    >>> print(ops.convert_to_numpy(InverseLogRGB()(LogRGB()(np.array([0.25, 1.0])))))
+    [0.25 1.  ]
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 23.
+    """
+
+    def call(self, inputs):
+        return _functions(inputs).exp(-inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class RemoveGamma(_Photometric):
+    """From sRGB, as images are stored, to linear RGB, which is proportional to light.
+
+        y = x / 12.92                       if x <= 0.04045
+        y = ((x + 0.055) / 1.055) ** 2.4    else
+
+    Args:
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        Any, of values between 0 and 1.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If the input is not floating-point.
+
+    Example:
+
+    >>> print(ops.convert_to_numpy(RemoveGamma()(np.array([0.0, 1.0]))))
+    [0. 1.]
+
+    Reference:
+        IEC 61966-2-1 (sRGB); [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.1.
+    """
+
+    def call(self, inputs):
+        return _remove_gamma(inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class ApplyGamma(_Photometric):
+    """From linear RGB back to sRGB, the inverse of `RemoveGamma`.
+
+        y = 12.92 x                         if x <= 0.0031308
+        y = 1.055 x ** (1 / 2.4) - 0.055    else
+
+    Args:
+        **kwargs: As in `keras.layers.Layer`.
+
+    Input shape:
+        Any, of values between 0 and 1.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If the input is not floating-point.
+
+    Example:
+
+    >>> print(ops.convert_to_numpy(ApplyGamma()(np.array([0.0]))))
+    [0.]
+
+    Reference:
+        IEC 61966-2-1 (sRGB); [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.1.
+    """
+
+    def call(self, inputs):
+        return _apply_gamma(inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class RandomIlluminant(_Photometric):
+    """Shows each image under a light of random hue.
+
+    The hue is uniform, the value 1, the saturation S given; the colour of the light multiplies linear RGB:
+
+        y = gamma(light(hue, S) * gamma^-1(x))
+
+    The paper tests with it and never trains with it. Inside a `tf.data` pipeline, pass `hue`, drawn from the seed and
+    the index of the image: random numbers of a layer come in the order in which threads ask for them.
+
+    Args:
+        saturation: float between 0 (white light, nothing changes) and 1.
+        gamma: bool, whether the images are sRGB: their gamma is removed, and applied again. Raw images have none.
+        in_prediction: bool, whether the layer is active in prediction too, and not in training only.
+        seed: int, or a `keras.random.SeedGenerator`, or `None`.
+        **kwargs: As in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: The images.
+        training: bool or `None`, whether this is training.
+        hue: Hues between 0 and 1, one for each image of the batch, or `None` to draw them.
+
+    Input shape:
+        `(batch, height, width, 3)`, or `(height, width, 3)`, of values between 0 and 1.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: If `saturation` is not between 0 and 1, or the input is not floating-point or has not three
+            channels.
+
+    Example:
+
+    >>> image = np.full((1, 1, 1, 3), 0.5)
+    >>> red = RandomIlluminant(1.0, gamma=False, in_prediction=True)(image, hue=np.zeros(1))
+    >>> print(ops.convert_to_numpy(red)[0, 0, 0])
+    [0.5 0.  0. ]
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 22 and section 4.1.1.
+    """
+
+    def __init__(self, saturation, gamma=True, in_prediction=False, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= saturation <= 1:
+            raise ValueError(f"`saturation` must be between 0 and 1. Received: saturation={saturation}")
+        self.saturation = saturation
+        self.gamma = gamma
+        self.in_prediction = in_prediction
+        self.seed = seed
+        self.generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=None, hue=None):
+        if inputs.shape[-1] != 3:
+            raise ValueError(f"`inputs` must have three channels. Received: inputs of shape {tuple(inputs.shape)}")
+        if not (training or self.in_prediction):
+            return inputs
+        functions = _functions(inputs)
+        images = functions.shape(inputs)[:-3]
+        if hue is None:
+            hue = self._draw(inputs, images)
+        lights = _light(functions.cast(hue, inputs.dtype), self.saturation)
+        lights = functions.reshape(lights, (-1, 1, 1, 3) if len(inputs.shape) == 4 else (1, 1, 3))
+        if not self.gamma:
+            return inputs * lights
+        return _apply_gamma(_remove_gamma(inputs) * lights)
+
+    def _draw(self, inputs, shape):
+        if _foreign(inputs):
+            return sys.modules["tensorflow"].random.uniform(shape, seed=self.seed)
+        return keras.random.uniform(shape, seed=self.generator)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "saturation": self.saturation,
+            "gamma": self.gamma,
+            "in_prediction": self.in_prediction,
+            "seed": self.seed if isinstance(self.seed, int) else None,
+        }

@@ -1,0 +1,268 @@
+import keras
+import numpy as np
+import pytest
+from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, to_numpy
+from offsets import offset_error, pooled, spread, train
+
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
+from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
+from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
+
+GROUPS = [1, 3, 8]
+SHAPES = [(2, 5, 6), (2, 3, 4, 4), (2,)]
+REDUCTIONS = {"mean": np.mean, "max": np.max, "min": np.min}
+STOCK = 1e-5 if keras.config.backend() != "tensorflow" else 1e-12  # stock layers leave float64 elsewhere
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("reduction", ["mean", "max", "min", "linear"])
+def test_pooling(reduction, shape, groups, dtype):
+    x = random_array(*shape, 4 * groups, dtype=dtype)
+    layer = FeatureGroupPooling(groups, reduction, dtype=dtype)
+    assert relative_error(layer(x), pooled(x, groups, REDUCTIONS.get(reduction, np.mean))) < TOLERANCES[dtype]
+    local = FeatureGroupPooling(groups, reduction, "local", dtype=dtype)
+    rows = x.reshape(-1, 4 * groups)
+    expected = pooled(rows, groups, REDUCTIONS.get(reduction, np.mean)).reshape(*x.shape[:-1], groups)
+    assert relative_error(local(x), expected) < TOLERANCES[dtype]
+    for pooling in (layer, local):
+        assert offset_error(pooling, x, groups) < TOLERANCES[dtype]
+        if reduction == "linear":
+            before = to_numpy(pooling.kernel)
+            train(pooling, x, "sgd", steps=5)
+            assert (to_numpy(pooling.kernel) != before).any()
+            assert offset_error(pooling, x, groups) < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "reduction, scope", [("mean", "global"), ("max", "global"), ("mean", "local"), ("linear", "local")]
+)
+def test_relu(reduction, scope, shape, groups, dtype):
+    x = random_array(*shape, 3 * groups, dtype=dtype)
+    layer = OffsetReLU(groups, reduction, scope, dtype=dtype)
+    phi = to_numpy(FeatureGroupPooling(groups, reduction, scope, dtype=dtype)(x))
+    phi = np.repeat(phi, 3, axis=-1).reshape(*(x.shape if scope == "local" else (2, *[1] * (x.ndim - 2), 3 * groups)))
+    assert relative_error(layer(x), np.maximum(x, phi)) < TOLERANCES[dtype]
+    assert offset_error(layer, x, groups) < TOLERANCES[dtype]
+
+
+def wrapped_layers(groups):
+    """Layers and models that are not offset-equivariant by themselves."""
+    channels = 3 * groups
+    return [
+        keras.layers.Activation("gelu"),
+        keras.layers.LayerNormalization(),
+        keras.layers.BatchNormalization(),
+        keras.layers.Conv2D(2 * groups, 3, padding="same", activation="relu"),
+        keras.layers.DepthwiseConv2D(3, padding="same"),
+        keras.layers.ZeroPadding2D(1),
+        keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(channels)]),
+    ]
+
+
+@pytest.mark.parametrize("invariant", [False, True])
+@pytest.mark.parametrize(
+    "reduction, scope", [("mean", "global"), ("max", "global"), ("mean", "local"), ("linear", "local")]
+)
+@pytest.mark.parametrize("groups", GROUPS)
+def test_adapter_around_any_layer(groups, reduction, scope, invariant):
+    x = random_array(2, 6, 5, 3 * groups)
+    for layer in wrapped_layers(groups):
+        keeps_positions = len(layer.compute_output_shape(x.shape)) == 4 and layer.compute_output_shape(x.shape)[
+            1:3
+        ] == (6, 5)
+        if scope == "local" and not invariant and not keeps_positions:
+            with pytest.raises(ValueError, match="must keep the positions"):
+                OffsetAdapter(layer, groups, invariant, reduction, scope)(x)
+            continue
+        adapted = OffsetAdapter(layer, groups, invariant, reduction, scope)
+        phi = FeatureGroupPooling(groups, reduction, scope)(x)
+        phi = np.repeat(to_numpy(phi), 3, axis=-1).reshape(*((2, 6, 5) if scope == "local" else (2, 1, 1)), -1)
+        y = to_numpy(adapted(x))
+        expected = to_numpy(layer(x - phi))
+        if not invariant:
+            phi = phi[..., ::3]
+            expected = expected + np.repeat(phi, expected.shape[-1] // groups, axis=-1).reshape(
+                *phi.shape[: expected.ndim - 1] if expected.ndim == 4 else (2,), -1
+            )
+        assert relative_error(y, expected) < 1e-5
+        moved = to_numpy(adapted(x + spread(random_array(2, groups, seed=3), x)))
+        shift = 0 if invariant else spread(random_array(2, groups, seed=3), expected)
+        assert np.abs(moved - y - shift).max() / np.abs(y).max() < 1e-5
+
+
+def test_adapter_in_float64():
+    x = random_array(2, 6, 5, 9, dtype="float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        for layer in wrapped_layers(3):
+            assert offset_error(OffsetAdapter(layer), x, 3) < STOCK
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_adapter_around_dropout():
+    x = random_array(2, 6, 6, 6)
+
+    def drop(x):
+        keras.utils.set_random_seed(1)
+        return OffsetAdapter(keras.layers.Dropout(0.5, seed=4))(x, training=True)
+
+    y = to_numpy(drop(x))
+    means = np.broadcast_to(spread(pooled(x, 3), x), x.shape)
+    assert 0.3 < np.isclose(y, means).mean() < 0.7, "dropped features take the mean of their group"
+    assert offset_error(drop, x, 3) < 1e-5
+    np.testing.assert_allclose(to_numpy(OffsetAdapter(keras.layers.Dropout(0.5))(x)), x, atol=1e-6)
+
+
+def test_maxout_needs_no_adapter():
+    """The maximum of neighbouring features of one group."""
+    maxout = keras.Sequential([keras.layers.Reshape((12, 1)), keras.layers.MaxPooling1D(2), keras.layers.Reshape((6,))])
+    x = random_array(5, 12)
+    assert offset_error(maxout, x, 3) < 1e-6
+    np.testing.assert_array_equal(to_numpy(maxout(x)), x.reshape(5, 6, 2).max(axis=2))
+
+
+def batch_norm_formula(x, groups, gamma, beta, mean=None, variance=None, activation=None):
+    """BN(x - G phi(x)) + G phi(x), and max(y, G phi(y))."""
+    means = spread(pooled(x, groups), x)
+    centred = np.asarray(x, "float64") - means
+    axes = tuple(range(x.ndim - 1))
+    if mean is None:
+        mean, variance = centred.mean(axes), centred.var(axes)
+    y = gamma * (centred - mean) / np.sqrt(variance + 1e-3) + beta + means
+    return np.maximum(y, spread(pooled(y, groups), y)) if activation else y
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_batch_normalisation(activation, shape, groups, dtype):
+    rng = np.random.default_rng(0)
+    channels = 2 * groups
+    x = random_array(5, *shape[1:], channels, dtype=dtype) * rng.uniform(0.5, 2, channels).astype(dtype)
+    x += rng.normal(size=channels).astype(dtype)
+    layer = OffsetBatchNormalization(momentum=0.9, feature_groups=groups, activation=activation, dtype=dtype)
+    layer.build(x.shape)
+    gamma, beta, mean, variance = rng.normal(size=(4, channels))
+    variance = np.abs(variance)
+    layer.set_weights([gamma, beta, mean, variance])
+    expected = batch_norm_formula(x, groups, gamma, beta, mean, variance, activation)
+    assert relative_error(layer(x), expected) < TOLERANCES[dtype]
+    assert offset_error(layer, x, groups) < TOLERANCES[dtype]
+    y = layer(x, training=True)
+    assert relative_error(y, batch_norm_formula(x, groups, gamma, beta, None, None, activation)) < TOLERANCES[dtype]
+    centred = x.astype("float64") - spread(pooled(x, groups), x)
+    axes = tuple(range(x.ndim - 1))
+    moved = [0.9 * mean + 0.1 * centred.mean(axes), 0.9 * variance + 0.1 * centred.var(axes)]
+    for moving, value in zip(layer.get_weights()[2:], moved, strict=True):
+        assert relative_error(moving, value) < TOLERANCES[dtype]
+    assert offset_error(lambda x: layer(x, training=True), x, groups) < TOLERANCES[dtype]
+
+
+def test_batch_normalisation_bears_large_offsets():
+    x = random_array(4, 8, 8, 6)
+    layer = OffsetBatchNormalization(activation="relu")
+    assert offset_error(lambda x: layer(x, training=True), x, 3, scale=30) < 1e-5 * 30
+
+
+def test_batch_normalisation_frozen_or_renormalised():
+    x = random_array(4, 5, 5, 6)
+    layer = OffsetBatchNormalization(activation="relu", trainable=False)
+    layer(x, training=True)
+    np.testing.assert_array_equal(to_numpy(layer.moving_mean), 0)
+    for activation in (None, "relu"):
+        renormalised = OffsetBatchNormalization(renorm=True, activation=activation)
+        ordinary = keras.layers.BatchNormalization(renorm=True)
+        means = spread(pooled(x, 3), x)
+        y = ordinary((x - means).astype("float32"), training=True) + means
+        y = np.maximum(y, spread(pooled(y, 3), x)) if activation else y
+        assert relative_error(renormalised(x, training=True), y) < 1e-5
+        assert offset_error(renormalised, x, 3) < 1e-5
+
+
+def test_batch_normalisation_on_a_map_on_a_symmetry_group():
+    x = random_array(2, 5, 5, 8, 6)
+    layer = OffsetBatchNormalization(activation="relu")
+    layer.build(x.shape)
+    layer.set_weights([random_array(6, seed=i) for i in range(3)] + [np.ones(6)])
+    assert equivariance_error(layer, x, "p4m") < 1e-5
+    assert equivariance_error(lambda x: layer(x, training=True), x, "p4m") < 1e-5
+
+
+@pytest.mark.parametrize("layer", [OffsetReLU, OffsetBatchNormalization])
+def test_trains_in_mixed_precision(layer):
+    x = random_array(2, 6, 6, 6)
+    made = layer(dtype="mixed_bfloat16")
+    y = keras.ops.cast(made(x, training=True) if layer is OffsetBatchNormalization else made(x), "float32")
+    expected = layer()(x, training=True) if layer is OffsetBatchNormalization else layer()(x)
+    assert relative_error(y, expected) < 0.02
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_whole_network(jit):
+    x = random_array(4, 8, 8, 3)
+    pretrained = keras.Sequential([keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalMaxPooling2D()])
+    for invariant in (False, True):
+        layers = [OffsetBatchNormalization(activation="relu"), OffsetAdapter(keras.layers.Dropout(0.3))]
+        head = keras.Sequential([pretrained, keras.layers.Dense(6)])
+        model = keras.Sequential([keras.Input((8, 8, 3)), *layers, OffsetAdapter(head, invariant=invariant)])
+        model.compile("adam", "mse", jit_compile=jit and COMPILES)
+        for _ in range(5):
+            model.train_on_batch(x, random_array(4, 6))
+        y = to_numpy(model(x))
+        shift = random_array(4, 3, seed=1)
+        moved = to_numpy(model(x + spread(shift, x)))
+        assert relative_error(moved, y + (0 if invariant else spread(shift, y))) < 1e-5
+
+
+def test_layer_conventions(tmp_path):
+    check_layer(FeatureGroupPooling, {"feature_groups": 2, "reduction": "linear", "scope": "local"}, (2, 5, 5, 4))
+    check_layer(FeatureGroupPooling, {"reduction": "max"}, (2, 5, 5, 6))
+    check_layer(OffsetReLU, {"feature_groups": 2, "reduction": "linear", "scope": "local"}, (2, 5, 5, 4))
+    arguments = {"momentum": 0.9, "epsilon": 0.1, "center": False, "feature_groups": 2, "activation": "relu"}
+    check_layer(OffsetBatchNormalization, {**arguments, "gamma_regularizer": "l2"}, (2, 5, 5, 4))
+    check_layer(OffsetBatchNormalization, {**arguments, "center": True, "scale": False}, (2, 5, 5, 4))
+    layer = OffsetAdapter(keras.layers.Conv2D(4, 3), 2, True, "linear", "local")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.get_config() == layer.get_config()
+    inputs = keras.Input((None, None, 4))
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output_shape == (None, None, None, 4)
+    randomise(model)
+    model.save(tmp_path / "model.keras")
+    x = random_array(2, 5, 6, 4)
+    np.testing.assert_array_equal(to_numpy(keras.models.load_model(tmp_path / "model.keras")(x)), to_numpy(model(x)))
+    assert "bfloat16" in str(
+        OffsetAdapter(keras.layers.ReLU(dtype="mixed_bfloat16"), 2, dtype="mixed_bfloat16")(x).dtype
+    )
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: FeatureGroupPooling(reduction="sum"), r"must be one of \['mean', .*Received: reduction='sum'"),
+        (lambda: FeatureGroupPooling(scope="here"), "Received: scope='here'"),
+        (lambda: FeatureGroupPooling(0), "Received: feature_groups=0"),
+        (lambda: FeatureGroupPooling()(np.ones((1, 4))), "Received: channels=4, feature_groups=3"),
+        (lambda: OffsetReLU(reduction="sum"), "Received: reduction='sum'"),
+        (lambda: OffsetReLU()(np.ones((1, 4))), "Received: channels=4, feature_groups=3"),
+        (lambda: OffsetAdapter(keras.layers.ReLU(), 0), "Received: feature_groups=0"),
+        (lambda: OffsetAdapter(keras.layers.ReLU())(np.ones((1, 4))), "Received: channels=4"),
+        (lambda: OffsetAdapter(keras.layers.Dense(4))(np.ones((1, 3))), "Received: output channels=4"),
+        (lambda: OffsetAdapter("relu"), "relu"),
+        (lambda: OffsetBatchNormalization(axis=1), "`axis` must be -1. Received: axis=1"),
+        (lambda: OffsetBatchNormalization(activation="tanh"), "Received: activation='tanh'"),
+        (lambda: OffsetBatchNormalization(feature_groups=-3), "Received: feature_groups=-3"),
+        (lambda: OffsetBatchNormalization()(np.ones((1, 4))), "Received: channels=4"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

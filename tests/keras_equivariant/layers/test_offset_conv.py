@@ -1,0 +1,291 @@
+import keras
+import numpy as np
+import pytest
+from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, run_python, to_numpy
+from offsets import assignment, offset_error, pooled, spread, train
+
+from keras_equivariant.constraints import OffsetProjection, project_constraints
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers.offset_dense import OffsetDense
+
+GROUPS = [1, 3, 8]
+# Constructor of each layer from the number of groups, and the shape of its input without the channels.
+LAYERS = {
+    "valid": (lambda g, **kw: OffsetConv2D(2 * g, 3, feature_groups=g, **kw), (2, 7, 6)),
+    "same": (lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "same even": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "pointwise": (lambda g, **kw: OffsetConv2D(2 * g, 1, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "dilated": (
+        lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", dilation_rate=2, feature_groups=g, **kw),
+        (2, 7, 6),
+    ),
+    "activated": (
+        lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", activation="tanh", feature_groups=g, **kw),
+        (2, 7, 6),
+    ),
+    "lifting": (lambda g, **kw: OffsetGroupConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "group": (lambda g, **kw: OffsetGroupConv2D(2 * g, 3, "p4m", feature_groups=g, **kw), (1, 5, 5, 8)),
+    "transposed": (
+        lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, strides=2, padding="same", feature_groups=g, **kw),
+        (2, 4, 5),
+    ),
+    "transposed valid": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 3, strides=2, feature_groups=g, **kw), (2, 4, 5)),
+    "transposed apart": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 2, strides=2, feature_groups=g, **kw), (2, 4, 5)),
+    "transposed gaps": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 2, strides=3, feature_groups=g, **kw), (2, 4, 5)),
+    "1x1 to 4x4": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, feature_groups=g, **kw), (2, 1, 1)),
+    "1x1 to 4x4 strided": (
+        lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, strides=4, feature_groups=g, **kw),
+        (2, 1, 1),
+    ),
+    "dense": (lambda g, **kw: OffsetDense(2 * g, feature_groups=g, **kw), (2,)),
+    "dense map": (lambda g, **kw: OffsetDense(2 * g, feature_groups=g, **kw), (2, 4, 3)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_offset_equivariant(name, groups, dtype):
+    make, shape = LAYERS[name]
+    layer = make(groups, dtype=dtype)
+    x = random_array(*shape, 3 * groups, dtype=dtype)
+    layer.build(x.shape)
+    assert offset_error(layer, x, groups) < TOLERANCES[dtype]  # as initialised
+    layer.bias.assign(random_array(*layer.bias.shape, seed=3))
+    assert offset_error(layer, x, groups) < TOLERANCES[dtype]
+    assert to_numpy(layer(x)).dtype == dtype
+    randomise(layer)
+    project_constraints(layer)
+    assert offset_error(layer, x, groups) < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize("name", ["valid", "pointwise", "group", "transposed apart", "dense"])
+def test_not_offset_equivariant_without_the_projection(name):
+    make, shape = LAYERS[name]
+    layer = make(3)
+    layer.build((*shape, 9))
+    randomise(layer)
+    assert offset_error(layer, random_array(*shape, 9), 3) > 0.1
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.SGD(0.05, momentum=0.9),
+        keras.optimizers.Adam(0.01),
+        keras.optimizers.AdamW(0.01, weight_decay=0.1),
+        keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9),
+    ],
+    ids=["sgd", "adam", "adamw", "weight averaging"],
+)
+@pytest.mark.parametrize("name", ["valid", "group", "transposed apart", "dense"])
+def test_offset_equivariant_after_training(name, optimizer):
+    make, shape = LAYERS[name]
+    layer = make(3)
+    optimizer = type(optimizer).from_config(optimizer.get_config())
+    model = train(layer, random_array(*shape, 9), optimizer)
+    if optimizer.use_ema:
+        optimizer.finalize_variable_values(model.trainable_variables)
+        project_constraints(model)
+    assert offset_error(layer, random_array(*shape, 9, seed=7), 3) < 1e-5
+    projection = layer.kernel_constraint
+    assert relative_error(projection(layer.kernel), layer.kernel) < 1e-6
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("kernel_size", [2, 3])
+def test_is_a_convolution_that_sees_the_mean_beyond_the_border(kernel_size, strides, padding):
+    x = random_array(2, 6, 7, 6)
+    layer = OffsetConv2D(9, kernel_size, strides, padding=padding)
+    y = layer(x)
+    layer.bias.assign(random_array(9))
+    y = layer(x)
+    margin = kernel_size  # one more than needed: the same windows, further out
+    wide = np.broadcast_to(spread(pooled(x, 3), x), (2, 6 + 2 * margin, 7 + 2 * margin, 6)).copy()
+    wide[:, margin:-margin, margin:-margin] = x
+    rows, columns = y.shape[1:3]
+    before = [0, 0]
+    if padding == "same":  # as Keras splits it: the smaller half first
+        before = [max((n - 1) * strides + kernel_size - size, 0) // 2 for n, size in ((rows, 6), (columns, 7))]
+    kernel, expected = to_numpy(layer.kernel), np.zeros(y.shape)
+    for i in range(rows):
+        for j in range(columns):
+            top, left = margin - before[0] + i * strides, margin - before[1] + j * strides
+            window = wide[:, top : top + kernel_size, left : left + kernel_size]
+            expected[:, i, j] = np.einsum("nhwc,hwco->no", window, kernel) + to_numpy(layer.bias)
+    assert relative_error(y, expected) < 1e-5
+
+
+@pytest.mark.parametrize("size, strides, padding", [(4, 2, "same"), (3, 2, "valid"), (3, 1, "same"), (4, 4, "valid")])
+def test_is_a_transposed_convolution_that_sees_the_mean_beyond_the_border(size, strides, padding):
+    """The interior of what an ordinary one makes of a map that goes on beyond its borders."""
+    x = random_array(1, 3, 4, 6)
+    layer = OffsetConv2DTranspose(3, size, strides=strides, padding=padding, use_bias=False)
+    y = layer(x)
+    ordinary = keras.layers.Conv2DTranspose(3, size, strides=strides, padding=padding, use_bias=False)
+    wide = np.broadcast_to(spread(pooled(x, 3), x), (1, 9, 10, 6)).astype("float32").copy()
+    wide[:, 3:-3, 3:-3] = x
+    ordinary.build(wide.shape)
+    ordinary.set_weights([layer.kernel])
+    expected = to_numpy(ordinary(wide))[:, 3 * strides :, 3 * strides :][:, : y.shape[1], : y.shape[2]]
+    assert relative_error(y, expected) < 1e-5
+
+
+def test_kernels_satisfy_equation_16_from_the_first_value_on():
+    for name in ("same", "lifting", "dense"):
+        make, shape = LAYERS[name]
+        layer = make(3)
+        layer.build((*shape, 9))
+        kernel = to_numpy(layer.kernel).reshape(-1, 9, 6).sum(axis=0)
+        np.testing.assert_allclose(kernel.T @ assignment(9, 3), assignment(6, 3), atol=1e-5)
+    single = LAYERS["1x1 to 4x4 strided"][0](3)
+    single.build((1, 1, 1, 9))
+    for tap in to_numpy(single.kernel).reshape(-1, 6, 9):
+        np.testing.assert_allclose(tap @ assignment(9, 3), assignment(6, 3), atol=1e-5)
+
+
+def test_deferred_builds_and_clones():
+    model = keras.Sequential([OffsetConv2D(6, 3, padding="same"), OffsetConv2D(3, 3)])
+    x = random_array(2, 6, 6, 3)
+    assert offset_error(model, x, 3) < 1e-5
+    clone = keras.models.clone_model(model)
+    clone.build(x.shape)
+    assert offset_error(clone, x, 3) < 1e-5
+    assert relative_error(clone.layers[1].kernel_constraint(clone.layers[1].kernel), clone.layers[1].kernel) < 1e-6
+
+
+def test_compiled_with_xla():
+    if not COMPILES:
+        pytest.skip("PyTorch has no XLA here")
+    layers = [OffsetConv2D(6, 3, padding="same"), OffsetConv2DTranspose(3, 4, strides=2, padding="same")]
+    model = keras.Sequential([keras.Input((6, 6, 3)), *layers])
+    model.compile("sgd", "mse", jit_compile=True)
+    x = random_array(4, 6, 6, 3)
+    for _ in range(5):
+        model.train_on_batch(x, random_array(4, 12, 12, 3, seed=1))
+    assert offset_error(lambda images: model.predict(images, verbose=0), x, 3) < 1e-5
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_mixed_precision(name):
+    """Numbers of 8 significant bits: errors of some 2^-8, of the kernel and of each addition."""
+    make, shape = LAYERS[name]
+    x = random_array(*shape, 9)
+    layer = make(3, dtype="mixed_bfloat16")
+    y = layer(x)
+    assert "bfloat16" in str(y.dtype)
+    offsets = random_array(len(x), 3, seed=1)
+    y, moved = (keras.ops.convert_to_numpy(keras.ops.cast(layer(v), "float32")) for v in (x, x + spread(offsets, x)))
+    assert np.abs(moved - y - spread(offsets, y)).max() / np.abs(y).max() < 0.05
+
+
+def test_one_network_equivariant_to_rotation_and_offset():
+    model = keras.Sequential(
+        [OffsetGroupConv2D(6, 3, "p4m", padding="same"), OffsetGroupConv2D(3, 3, "p4m", activation="relu")]
+    )
+    x = random_array(2, 7, 7, 3)
+    assert offset_error(model, x, 3) < 1e-5
+    assert equivariance_error(model, x, "p4m") < 1e-5
+
+
+def test_mirrored_strategy(tensorflow_backend):
+    code = """
+import keras, numpy as np, tensorflow as tf
+from keras_equivariant.layers.offset_conv import OffsetConv2D
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    layer = OffsetConv2D(6, 3)
+    model = keras.Sequential([keras.Input((6, 6, 3)), layer])
+    model.compile("adam", "mse", jit_compile=False)
+rng = np.random.default_rng(0)
+data = tf.data.Dataset.from_tensor_slices(rng.normal(size=(16, 6, 6, 3))).map(lambda x: (x, x[1:-1, 1:-1, :1]))
+model.fit(data.batch(8), epochs=10, verbose=0)
+kernel = layer.kernel.numpy()
+print(np.abs(layer.kernel_constraint(kernel) - kernel).max())
+"""
+    assert float(run_python(code)) < 1e-6
+
+
+FULL_CONFIGURATION = {
+    "filters": 6,
+    "kernel_size": (3, 2),
+    "strides": (2, 1),
+    "padding": "same",
+    "data_format": "channels_last",
+    "activation": "tanh",
+    "kernel_initializer": "he_normal",
+    "bias_initializer": "ones",
+    "kernel_regularizer": "l2",
+    "bias_regularizer": "l1",
+    "activity_regularizer": "l2",
+    "bias_constraint": "non_neg",
+    "feature_groups": 2,
+    "name": "conv",
+}
+
+
+def test_layer_conventions():
+    check_layer(OffsetConv2D, FULL_CONFIGURATION, (2, 6, 5, 4))
+    check_layer(OffsetConv2D, {"filters": 3, "kernel_size": 3, "dilation_rate": (2, 2)}, (2, 6, 5, 3))
+    check_layer(OffsetConv2DTranspose, FULL_CONFIGURATION, (2, 6, 5, 4))
+    arguments = {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": (1, 1), "use_bias": False}
+    check_layer(OffsetConv2DTranspose, arguments, (2, 6, 5, 3))
+    group_arguments = {**FULL_CONFIGURATION, "kernel_size": 3, "strides": 1, "symmetry": "p4m", "input_subgroup": "p4"}
+    check_layer(OffsetGroupConv2D, group_arguments, (2, 6, 6, 2, 4))
+    dense = {key: FULL_CONFIGURATION[key] for key in list(FULL_CONFIGURATION)[5:]}
+    check_layer(OffsetDense, {"units": 4, **dense}, (2, 5, 6))
+
+
+def test_spatial_sizes_may_be_unknown():
+    inputs = keras.Input((None, None, 3))
+    x = OffsetConv2D(6, 3, padding="same")(inputs)
+    model = keras.Model(inputs, OffsetConv2DTranspose(3, 4, strides=2, padding="same")(x))
+    assert model.output_shape == (None, None, None, 3)
+    assert offset_error(model, random_array(2, 5, 7, 3), 3) < 1e-5
+
+
+def test_a_saved_configuration_keeps_the_projection():
+    layer = OffsetConv2DTranspose.from_config(OffsetConv2DTranspose(4, 3, strides=2, feature_groups=2).get_config())
+    assert layer.kernel_constraint.get_config() == {"feature_groups": 2, "transposed": True, "strides": (2, 2)}
+    assert OffsetConv2D(4, 3, feature_groups=2, kernel_constraint=OffsetProjection(2)).kernel_constraint
+
+
+@pytest.mark.parametrize(
+    "layer, arguments, channels, message",
+    [
+        (OffsetConv2D, {"filters": 4}, 3, "`filters` must be known and a multiple of `feature_groups`. Received: filt"),
+        (OffsetConv2D, {}, 4, "Received: channels=4, feature_groups=3"),
+        (OffsetConv2D, {"feature_groups": 0}, 3, "positive integer. Received: feature_groups=0"),
+        (OffsetConv2D, {"feature_groups": "3"}, 3, "positive integer. Received: feature_groups='3'"),
+        (OffsetConv2D, {"groups": 3}, 3, "`groups` must be 1. Received: groups=3"),
+        (OffsetConv2D, {"data_format": "channels_first"}, 3, "must be 'channels_last'. Received: data_format='chann"),
+        (OffsetConv2D, {"kernel_constraint": "non_neg"}, 3, "`kernel_constraint` must be None"),
+        (OffsetConv2D, {"kernel_constraint": OffsetProjection(1)}, 3, "`kernel_constraint` must be None"),
+        (OffsetGroupConv2D, {"filters": 4}, 3, "Received: filters=4"),
+        (OffsetGroupConv2D, {"groups": 3}, 3, "`groups` must be 1"),
+        (OffsetConv2DTranspose, {"filters": 4}, 3, "Received: filters=4"),
+        (OffsetConv2DTranspose, {}, 4, "Received: channels=4"),
+    ],
+)
+def test_bad_arguments(layer, arguments, channels, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**{"filters": 6, "kernel_size": 3, **arguments})(random_array(1, 6, 6, channels))
+
+
+def test_dense_refuses_what_would_break_the_constraint():
+    with pytest.raises(ValueError, match="Received: units=4, feature_groups=3"):
+        OffsetDense(4)
+    with pytest.raises(ValueError, match="Received: channels=4"):
+        OffsetDense(6)(random_array(1, 4))
+    with pytest.raises(ValueError, match="must not be quantised"):
+        OffsetDense(6, dtype="int8_from_float32")
+    layer = OffsetDense(6)
+    layer(random_array(1, 3))
+    with pytest.raises(ValueError, match="must not be quantised.*Received: mode='int8'"):
+        layer.quantize("int8")
+    with pytest.raises(ValueError, match="Lora"):
+        layer.enable_lora(1)
