@@ -62,7 +62,9 @@ def _parser():
 
     command = commands.add_parser("export", help="save the model of a finished run in another format")
     command.add_argument("folder", metavar="RUN", help="folder of the run")
-    command.add_argument("--format", default="saved_model", metavar="NAME", help="keras or saved_model")
+    formats = "keras, saved_model (default), onnx, litert or openvino"
+    command.add_argument("--format", default="saved_model", metavar="NAME", help=formats)
+    command.add_argument("--planar", action="store_true", help="as a plain Keras model, without our classes")
     command.add_argument("--output", metavar="PATH", required=True, help="file or folder to write")
     _add_data_dir(command)
     command.set_defaults(run=_export)
@@ -131,13 +133,17 @@ def _evaluate(arguments):
 def _export(arguments):
     import numpy as np
 
-    from training.export import export
+    from keras_equivariant.planar import to_planar
+    from training.export import check_path, export
     from training.fit import CHECKED_IMAGES, load_run
 
+    check_path(arguments.output, arguments.format)
     if os.path.exists(arguments.output):
         raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
     _, model, data, preprocess = load_run(arguments.folder, arguments.data_dir)
     images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
+    if arguments.planar:
+        model = to_planar(model)
     difference = export(model, arguments.output, arguments.format, images)
     print(f"{arguments.output}: the same outputs as the run's model, to {difference:.1e} of the largest")
 

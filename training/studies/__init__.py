@@ -1,0 +1,43 @@
+"""Studies of the diffusion spectral entropy: the figures of its paper, each a small experiment with a picture."""
+
+import importlib
+import pathlib
+
+# Name: figure of the paper, what it shows.
+_STUDIES = {
+    "clusters": "Figure 2: entropy and mutual information of k clusters over the diffusion time",
+    "intrinsic_dimension": "Figure 3 A: entropy of data of d dimensions in 2048, beside binned Shannon entropy",
+    "label_corruption": "Figure 3 B: mutual information of trees with labels that are shuffled more and more",
+    "estimators": "Figure 4: three estimators of mutual information on blobs, over corruption and dimension",
+    "runtime": "Figure 5: seconds that the estimators take, over the dimension",
+    "training_dynamics": "Figures 6 to 8: entropy and mutual information in supervised, random-label, SimCLR training",
+    "initialisation": "Figure 9: initial entropy and accuracy over the deviation of the initial kernels",
+    "ranking": "Figure 10: entropies and accuracy of models of the zoo trained to different degrees",
+}
+
+
+def list_studies():
+    """Returns the names of all studies, each with one line on what it shows, as a dictionary."""
+    return dict(_STUDIES)
+
+
+def run_study(name, output, seed=0, **settings):
+    """Runs a study.
+
+    Args:
+        name: One of `list_studies()`.
+        output: Folder for its files: `results.json` and `figure.png`.
+        seed: Decides all random numbers.
+        **settings: Sizes and numbers that the study's `run` takes, to replace its defaults.
+
+    Returns:
+        The results, a dictionary.
+
+    Raises:
+        ValueError: If there is no such study, or the folder holds the results of one.
+    """
+    if name not in _STUDIES:
+        raise ValueError(f"`study` must be one of {list(_STUDIES)}. Received: study={name!r}")
+    if (pathlib.Path(output) / "results.json").exists():
+        raise ValueError(f"`output` must not hold the results of a study. Received: output={output}")
+    return importlib.import_module(f"training.studies.{name}").run(output, seed, **settings)

@@ -1,0 +1,56 @@
+"""Figure 3 A: the entropy grows with the intrinsic dimension, where binned Shannon entropy is log2 n throughout."""
+
+import numpy as np
+
+from keras_equivariant.entropy import binned_shannon_entropy, diffusion_spectral_entropy, spectral_entropy
+from training.studies.results import draw_lines, new_figure, save
+
+SIGMA, TIME, NOISE = 10.0, 1, 0.1
+AMBIENT = 2048
+
+
+def run(output, seed=0, points=500, runs=5, dimensions=(1, 2, 4, 8, 16, 32, 64), sizes=(50, 100, 200, 400)):
+    """Measures matrices on the way to the identity, and uniform and normal data of more and more dimensions.
+
+    Args:
+        output: Folder for the results.
+        seed: Decides the points.
+        points: Number of points.
+        runs: Number of independent data sets.
+        dimensions: Intrinsic dimensions.
+        sizes: Sizes of the matrices.
+
+    Returns:
+        The results, a dictionary.
+    """
+    random = np.random.default_rng(seed)
+    shares = np.linspace(0, 1, 6)
+    matrices = {f"n = {n}": [[_mixed(random, n, share) for share in shares] for _ in range(runs)] for n in sizes}
+    draws = {"uniform": lambda shape: random.uniform(-1, 1, shape), "normal": random.standard_normal}
+    measured = {name: {"DSE": [], "binned Shannon": []} for name in draws}
+    for name, draw in draws.items():
+        for _ in range(runs):
+            data = [_embed(random, draw((points, d))) for d in dimensions]
+            measured[name]["DSE"].append([diffusion_spectral_entropy(x, SIGMA, TIME) for x in data])
+            measured[name]["binned Shannon"].append([binned_shannon_entropy(x) for x in data])
+    figure, axes = new_figure(3)
+    draw_lines(axes[0], shares, matrices, "(1 - w) random PSD + w identity", "w", "DSE (bits)")
+    for panel, (name, lines) in zip(axes[1:], measured.items(), strict=True):
+        draw_lines(panel, dimensions, lines, f"{name}, d of {AMBIENT} dimensions", "d", "bits", xscale="log")
+        panel.axhline(np.log2(points), color="grey", linestyle=":")
+    settings = {"sigma": SIGMA, "t": TIME, "points": points, "log2_points": float(np.log2(points))}
+    settings |= {"dimensions": list(dimensions), "identity_shares": shares.tolist()}
+    return save(output, settings | {"matrices": matrices} | measured, figure)
+
+
+def _mixed(random, n, share):
+    """The entropy of a random positive matrix mixed with the identity, both of trace 1."""
+    factor = random.normal(size=(n, n))
+    matrix = factor @ factor.T
+    return spectral_entropy((1 - share) * matrix / np.trace(matrix) + share * np.eye(n) / n)
+
+
+def _embed(random, x):
+    """Turns points of few coordinates into points of many, with noise."""
+    axes = np.linalg.qr(random.normal(size=(AMBIENT, x.shape[1])))[0]
+    return np.sqrt(AMBIENT) * x @ axes.T + NOISE * random.normal(size=(len(x), AMBIENT))

@@ -1,0 +1,39 @@
+"""Figure 3 B: mutual information of trees with their branches falls to 0 as the labels are shuffled."""
+
+import numpy as np
+
+from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
+from training.studies.results import draw_lines, new_figure, save
+from training.studies.simulated import corrupt, tree
+
+SIGMA, TIME = 10.0, 1
+
+
+def run(output, seed=0, points=500, runs=5, branches=(2, 5, 10), shares=(0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)):
+    """Measures it for trees of some numbers of branches, beside binned Shannon information.
+
+    Args:
+        output: Folder for the results.
+        seed: Decides the points and the labels.
+        points: Number of points.
+        runs: Number of independent data sets.
+        branches: Numbers of branches.
+        shares: Shares of the labels that are shuffled.
+
+    Returns:
+        The results, a dictionary.
+    """
+    random = np.random.default_rng(seed)
+    results = {"sigma": SIGMA, "t": TIME, "shares": list(shares), "trees": {}}
+    figure, axes = new_figure(len(branches))
+    for panel, k in zip(axes, branches, strict=True):
+        lines = {"DSMI": [], "binned Shannon": []}
+        for _ in range(runs):
+            x, labels = tree(random, k, points)
+            corrupted = [corrupt(random, labels, share) for share in shares]
+            lines["DSMI"].append([diffusion_spectral_mutual_information(x, y, SIGMA, TIME) for y in corrupted])
+            lines["binned Shannon"].append([binned_shannon_mutual_information(x, y) for y in corrupted])
+        draw_lines(panel, shares, lines, f"{k} branches", "share of shuffled labels", "bits")
+        panel.axhline(np.log2(k), color="grey", linestyle=":")
+        results["trees"][str(k)] = lines
+    return save(output, results, figure)

@@ -1,0 +1,46 @@
+"""What the studies share: results as JSON, and line charts."""
+
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.run_folder import replacing, write_json
+
+
+def save(output, results, figure):
+    """Writes `figure.png` and then `results.json` into a folder, and returns the results."""
+    folder = pathlib.Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "figure.png") as partial:
+        figure.savefig(partial, dpi=110)
+    write_json(folder / "results.json", results)
+    return results
+
+
+def new_figure(columns, rows=1):
+    """A figure and its axes, a flat list."""
+    figure = Figure(figsize=(4.5 * columns, 3.6 * rows), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def draw_lines(axes, x, lines, title, xlabel, ylabel, **scales):
+    """Draws lines with a band of one standard deviation.
+
+    Args:
+        axes: Matplotlib axes.
+        x: Positions, one for each column of a line.
+        lines: Dictionary from labels to arrays `(runs, len(x))`.
+        title: Title.
+        xlabel: Name of the positions.
+        ylabel: Name of the values.
+        **scales: What else to set, such as `xscale="log"`.
+    """
+    for label, values in lines.items():
+        values = np.asarray(values, dtype="float64")
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        (line,) = axes.plot(x, mean, marker=".", label=label)
+        axes.fill_between(x, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, **scales)
+    axes.grid(alpha=0.3)
+    axes.legend()

@@ -1,0 +1,37 @@
+"""Figure 5: how long the estimators of mutual information take, over the dimension."""
+
+import time
+
+import numpy as np
+
+from training.studies.estimators import CLASSES, ESTIMATORS
+from training.studies.results import draw_lines, new_figure, save
+from training.studies.simulated import blobs
+
+
+def run(output, seed=0, points=500, runs=3, dimensions=(2, 8, 32, 128, 512, 2048)):
+    """Times each estimator, in turn, on the same blobs. The first of the runs warms up, and is not counted.
+
+    Args:
+        output: Folder for the results.
+        seed: Decides the points.
+        points: Number of points.
+        runs: Number of timings.
+        dimensions: Dimensions.
+
+    Returns:
+        The results, a dictionary.
+    """
+    random = np.random.default_rng(seed)
+    seconds = {name: np.zeros((runs + 1, len(dimensions))) for name in ESTIMATORS}
+    for column, d in enumerate(dimensions):
+        x, labels = blobs(random, CLASSES, points, d)
+        for row in range(runs + 1):
+            for name, estimate in ESTIMATORS.items():
+                start = time.perf_counter()
+                estimate(x, labels)
+                seconds[name][row, column] = time.perf_counter() - start
+    lines = {name: values[1:].tolist() for name, values in seconds.items()}
+    figure, (axes,) = new_figure(1)
+    draw_lines(axes, dimensions, lines, f"{points} points", "dimension", "seconds", xscale="log", yscale="log")
+    return save(output, {"points": points, "dimensions": list(dimensions), "seconds": lines}, figure)

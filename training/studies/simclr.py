@@ -1,0 +1,70 @@
+"""Contrastive training of two views of each image (SimCLR)."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from training.transforms import rotate, shift_and_flip
+
+_LARGEST_SHIFT, _LARGEST_ANGLE = 4, 0.35  # pixels and radians: a digit turned or shifted by less remains that digit
+
+
+class PairLoss(keras.losses.Loss):
+    """The normalised, temperature-scaled cross entropy of finding each view's partner among all views.
+
+    Args:
+        temperature: What cosine similarities are divided by.
+
+    Input shape:
+        Any `y_true`, which is not used, and `y_pred` `(2 n, d)`: n first views, then the second views of the same
+        images.
+
+    Output shape:
+        `(2 n,)`, reduced as in all Keras losses.
+
+    Reference:
+        [Chen et al., 2020](https://arxiv.org/abs/2002.05709), equation 1.
+    """
+
+    def __init__(self, temperature=0.5, name="pair_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.temperature = temperature
+
+    def call(self, y_true, y_pred):
+        z = ops.normalize(y_pred, axis=-1)
+        views = ops.shape(z)[0]
+        similarities = ops.matmul(z, ops.transpose(z)) / self.temperature
+        similarities -= 1e9 * ops.eye(views, dtype=z.dtype)  # no view is its own partner
+        partners = (ops.arange(views) + views // 2) % views
+        return keras.losses.sparse_categorical_crossentropy(partners, similarities, from_logits=True)
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+def pairs_of_views(images, batch_size, seed):
+    """Batches for one epoch: two views of each image, turned and shifted at random.
+
+    Args:
+        images: Float array `(n, height, width, channels)`.
+        batch_size: Number of images in a batch, which has twice as many views.
+        seed: Decides the order and the views, in every epoch anew.
+
+    Returns:
+        A `tf.data.Dataset` of `(views, labels)`, the labels being zeros.
+    """
+
+    def view(batch, key):
+        angle_key, shift_key = tf.unstack(tf.random.split(key))
+        count = tf.shape(batch)[0]
+        angles = tf.random.stateless_uniform((count,), angle_key, -_LARGEST_ANGLE, _LARGEST_ANGLE)
+        shifts = tf.random.stateless_uniform((count, 2), shift_key, -_LARGEST_SHIFT, _LARGEST_SHIFT + 1, tf.int32)
+        return shift_and_flip(rotate(batch, angles), tf.pad(shifts, [(0, 0), (0, 1)]))
+
+    def both(batch, key):
+        first, second = tf.unstack(tf.random.split(key))
+        return tf.concat([view(batch, first), view(batch, second)], axis=0), tf.zeros((2 * batch_size,))
+
+    keys = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    batches = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images), seed).batch(batch_size, True)
+    return tf.data.Dataset.zip(batches, keys).map(both).prefetch(2)

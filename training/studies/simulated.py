@@ -1,0 +1,36 @@
+"""Simulated data of the studies."""
+
+import numpy as np
+
+
+def tight_clusters(random, clusters, points, dimensions=20, distance=100.0):
+    """Clusters of unit deviation whose centres lie far apart, on axes, and the cluster of each point."""
+    labels = np.arange(points) % clusters
+    x = random.normal(size=(points, dimensions))
+    x[np.arange(points), labels] += distance
+    return x, labels
+
+
+def tree(random, branches, points, dimensions=20, length=40.0, noise=0.5):
+    """Straight branches from the origin in directions at right angles, and the branch of each point."""
+    labels = np.arange(points) % branches
+    directions = np.linalg.qr(random.normal(size=(dimensions, dimensions)))[0][:branches]
+    # Of even density along the outer three quarters, so that branches do not run into one another at the root.
+    x = directions[labels] * random.uniform(length / 4, length, (points, 1))
+    return x + noise * random.normal(size=x.shape), labels
+
+
+def blobs(random, classes, points, dimensions):
+    """Gaussian blobs of unit deviation, their centres five deviations from the origin, and the blob of each point."""
+    labels = np.arange(points) % classes
+    centres = random.normal(size=(classes, dimensions))
+    centres *= 5 / np.linalg.norm(centres, axis=1, keepdims=True)
+    return centres[labels] + random.normal(size=(points, dimensions)), labels
+
+
+def corrupt(random, labels, share):
+    """Shuffles a share of the labels among themselves."""
+    labels = labels.copy()
+    chosen = random.choice(len(labels), round(share * len(labels)), replace=False)
+    labels[chosen] = labels[random.permutation(chosen)]
+    return labels
