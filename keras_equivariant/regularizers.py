@@ -38,6 +38,7 @@ class EntropyRegularizer(keras.regularizers.Regularizer):
         self.entropy = entropy
 
     def __call__(self, x):
+        x = ops.convert_to_tensor(x)
         return -self.entropy * ops.sum(x * ops.log(x + _TINY))
 
     def get_config(self):

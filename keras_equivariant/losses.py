@@ -1,0 +1,87 @@
+"""The squared error of the classic networks."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class HalvedSquaredError(keras.losses.Loss):
+    """Half of the squared distance of the outputs from their targets, summed over the classes.
+
+        E = 1/2 sum_k (t_k - y_k)^2
+
+    `keras.losses.MeanSquaredError` takes the mean over the classes instead. By default the loss of a batch is the mean
+    over its patterns; `reduction="sum"` gives the notes' sum over all patterns, for which the learning rate must
+    shrink as the batch grows.
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: As in `keras.losses.Loss`.
+
+    Input shape:
+        Targets and outputs `(batch, classes)`.
+
+    Example:
+
+    >>> print(float(HalvedSquaredError()([[1.0, -1.0, -1.0]], [[0.0, 0.0, 0.0]])))
+    1.5
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), equation 1.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="halved_squared_error", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        return 0.5 * ops.sum(ops.square(y_true - y_pred), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class SparseHalvedSquaredError(HalvedSquaredError):
+    """`HalvedSquaredError` for integer labels: the target is `high` for the class of the pattern, `low` for others.
+
+    Args:
+        low: float, the target of the wrong classes.
+        high: float, the target of the right class.
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: As in `keras.losses.Loss`.
+
+    Input shape:
+        Integer labels `(batch,)` or `(batch, 1)` and outputs `(batch, classes)`.
+
+    Raises:
+        ValueError: If `low` is not below `high`.
+
+    Example:
+
+    >>> print(float(SparseHalvedSquaredError()([0], [[0.0, 0.0, 0.0]])))
+    1.5
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), equation 1 and section 2.1.
+    """
+
+    def __init__(
+        self,
+        low=-1.0,
+        high=1.0,
+        reduction="sum_over_batch_size",
+        name="sparse_halved_squared_error",
+        dtype=None,
+    ):
+        super().__init__(reduction=reduction, name=name, dtype=dtype)
+        if not low < high:
+            raise ValueError(f"`low` must be below `high`. Received: low={low}, high={high}")
+        self.low = low
+        self.high = high
+
+    def call(self, y_true, y_pred):
+        labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        one_of_c = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
+        return super().call(self.low + (self.high - self.low) * one_of_c, y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "low": self.low, "high": self.high}

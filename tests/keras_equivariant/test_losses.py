@@ -1,0 +1,53 @@
+import keras
+import numpy as np
+import pytest
+from helpers import random_array, to_numpy
+
+from keras_equivariant.losses import HalvedSquaredError, SparseHalvedSquaredError
+
+
+def targets(labels, low=-1.0, high=1.0):
+    return np.where(np.arange(4) == labels[:, None], high, low).astype("float32")
+
+
+@pytest.mark.parametrize("reduction, reduce", [("sum_over_batch_size", np.mean), ("sum", np.sum), (None, np.asarray)])
+def test_formula(reduction, reduce):
+    y, labels = random_array(5, 4), np.array([0, 3, 1, 2, 2])
+    t = targets(labels)
+    expected = reduce(0.5 * ((t - y) ** 2).sum(axis=1))
+    np.testing.assert_allclose(to_numpy(HalvedSquaredError(reduction=reduction)(t, y)), expected, rtol=1e-5)
+    for given in (labels, labels[:, None], labels.astype("float32")):
+        loss = SparseHalvedSquaredError(reduction=reduction)(given, y)
+        np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-5)
+    loss = SparseHalvedSquaredError(0.1, 0.9, reduction=reduction)(labels, y)
+    expected = reduce(0.5 * ((targets(labels, 0.1, 0.9) - y) ** 2).sum(axis=1))
+    np.testing.assert_allclose(to_numpy(loss), expected, rtol=1e-5)
+
+
+def test_configuration():
+    loss = SparseHalvedSquaredError(0.1, 0.9, reduction="sum", name="error")
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is SparseHalvedSquaredError
+    assert again.get_config() == loss.get_config()
+    assert (again.low, again.high, again.reduction, again.name) == (0.1, 0.9, "sum", "error")
+
+
+def test_a_batch_is_the_sum_of_its_online_gradients():
+    """With the summed loss: one step for all patterns moves as far as each pattern's own step from the same place."""
+    x, labels = random_array(6, 3), np.array([0, 1, 2, 3, 0, 1])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
+    start = model.get_weights()[0]
+    model.compile(keras.optimizers.SGD(0.1), SparseHalvedSquaredError(reduction="sum"), jit_compile=False)
+
+    def step(at):
+        model.set_weights([start])
+        model.train_on_batch(x[at], labels[at])
+        return model.get_weights()[0] - start
+
+    online = sum(step(slice(i, i + 1)) for i in range(6))
+    np.testing.assert_allclose(step(slice(6)), online, atol=1e-6)
+
+
+def test_bad_targets():
+    with pytest.raises(ValueError, match="`low` must be below `high`. Received: low=1, high=1"):
+        SparseHalvedSquaredError(low=1, high=1)
