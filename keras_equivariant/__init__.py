@@ -1,20 +1,38 @@
 """Keras layers and models that respect symmetries."""
 
-from keras_equivariant import callbacks, constraints, entropy, equivariance, filters, layers, symmetry
+from keras_equivariant import (
+    activations,
+    callbacks,
+    constraints,
+    entropy,
+    equivariance,
+    filters,
+    gradients,
+    layers,
+    losses,
+    optimizers,
+    regularizers,
+    symmetry,
+)
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, list_symmetries, register_symmetry
 from keras_equivariant.version import __version__
 
 __all__ = [
     "SymmetryGroup",
     "__version__",
+    "activations",
     "callbacks",
     "constraints",
     "entropy",
     "equivariance",
     "filters",
     "get_symmetry",
+    "gradients",
     "layers",
     "list_symmetries",
+    "losses",
+    "optimizers",
     "register_symmetry",
+    "regularizers",
     "symmetry",
 ]
