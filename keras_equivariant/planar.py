@@ -10,6 +10,7 @@ from keras_equivariant.layers import (
     GroupConv2D,
     GroupMaxPooling2D,
 )
+from keras_equivariant.planar_offset import OFFSET_LAYERS, Refused, lower_offset_layer
 from keras_equivariant.symmetry import get_symmetry
 
 _INACTIVE = (
@@ -100,6 +101,8 @@ class _Lowering:
         merged = id(inputs) in self._orientations
         if isinstance(layer, _INACTIVE):
             return inputs
+        if isinstance(layer, OFFSET_LAYERS):
+            return self._offset_layer(layer, inputs)
         if isinstance(layer, GroupConv2D):
             return self._group_convolution(layer, inputs, used_once)
         if isinstance(layer, CosetPooling):
@@ -168,6 +171,29 @@ class _Lowering:
         if used_once and layer.activation is keras.activations.linear:
             self._linear_convolutions[id(outputs)] = (layer, inputs, kernel, bias)
         return outputs
+
+    def _offset_layer(self, layer, inputs):
+        first = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+        orientations = self._of(first) or 1
+
+        def convolve(x):
+            if isinstance(layer, GroupConv2D):
+                self._orientations[id(x)] = orientations
+                return self._group_convolution(layer, self._keep(x), used_once=False)
+            kernel, *bias = layer.get_weights()
+            return _convolve(layer, x, kernel, bias[0] if bias else np.zeros(layer.filters))
+
+        def normalise(x):
+            return self._batch_normalisation(layer, self._keep(x, self._of(first)))
+
+        try:
+            outputs = lower_offset_layer(layer, inputs, convolve, normalise, orientations)
+        except Refused as refused:
+            raise ValueError(
+                f"`model` has a layer that cannot be lowered: {layer.name!r}, a {type(layer).__name__}: {refused}"
+            ) from None
+        is_group_convolution = isinstance(layer, GroupConv2D)
+        return self._keep(outputs, get_symmetry(layer.symmetry).order if is_group_convolution else self._of(first))
 
     def _batch_normalisation(self, layer, inputs):
         copies = self._of(inputs) or 1
