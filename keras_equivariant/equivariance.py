@@ -1,7 +1,8 @@
 """Transforms of images and feature maps, and how far a model is from commuting with them."""
 
+import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from keras_equivariant.symmetry import get_symmetry
 
@@ -126,6 +127,94 @@ def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output
         difference = ops.convert_to_numpy(model(moved_inputs)).astype("float64") - moved_outputs
         deviations.append(np.abs(difference).max())
     return float(max(deviations) / scale) if scale > 0 else float(max(deviations))
+
+
+def equivariance_report(model, inputs, symmetry=None):
+    """Measures the equivariance of each layer's output, to find where a functional model first loses it.
+
+    The error of a layer is that of `equivariance_error` for the model up to and including the layer. How its output
+    transforms is read off the layers before it: as a feature map on the group or quotient that the last of this
+    library's layers returned, else as a planar map, else, if it has no spatial axes, not at all.
+
+    Args:
+        model: A functional or sequential Keras model of one input, an image; no layer may be called twice. It runs in
+            inference mode.
+        inputs: Array, a batch of images, square if the symmetry exchanges axes. Give it no symmetry of its own.
+        symmetry: Name of the symmetry group, or `None` for the one that the model's own layers name. After a
+            `SubgroupRestriction` only the subgroup's elements act on the later layers, so name the subgroup.
+
+    Returns:
+        A dictionary from the names of the layers, in the order of their computation, to their errors. Layers whose
+        outputs are no such maps, or that change the size of a turned map otherwise than that of the upright one, have
+        the error `nan`.
+
+    Raises:
+        ValueError: If the name is unknown, `symmetry` is `None` and the layers name none or several, a layer acts on
+            a group that has not this symmetry, or the model is not functional.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_equivariant.layers import GroupConv2D
+    >>> layers = [GroupConv2D(2, 3, name="lift"), keras.layers.Reshape((25, 4, 2), name="flatten")]
+    >>> model = keras.Sequential([keras.Input((7, 7, 3)), *layers])
+    >>> image = np.random.default_rng(0).normal(size=(1, 7, 7, 3)).astype("float32")
+    >>> errors = equivariance_report(model, image)
+    >>> next(name for name, error in errors.items() if error > 1e-4)
+    'flatten'
+    """
+    symmetry = _symmetry_of(model) if symmetry is None else symmetry
+    group = get_symmetry(symmetry)
+    layers, kinds = _layers_and_kinds(model, symmetry)
+    until = keras.Model(model.inputs[0], [layer.output for layer in layers])
+    inputs = ops.convert_to_numpy(inputs)
+
+    def run(x):
+        return [ops.convert_to_numpy(y).astype("float64") for y in until(x, training=False)]
+
+    outputs = run(inputs)
+    deviations = np.zeros(len(layers))
+    for element in range(group.order):
+        moved = run(_transform(inputs, symmetry, element, None))
+        for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
+            deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
+    return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}
+
+
+def _layers_and_kinds(model, symmetry):
+    """The layers with an output of their own, and for each the group and the subgroup that its orientations are of."""
+    try:
+        layers = [layer for layer in model.layers if not isinstance(layer.output, (list, tuple, dict))]
+        kind_of = {}
+        for layer in layers:
+            before = [kind_of.get(id(x), (symmetry, None)) for x in tree.flatten(layer.input)]
+            own = getattr(layer, "output_symmetry", getattr(layer, "symmetry", None))
+            kind = (
+                (own, getattr(layer, "output_subgroup", None))
+                if isinstance(own, str)
+                else (before or [(symmetry, None)])[0]
+            )
+            kind_of[id(layer.output)] = kind
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            f"`model` must be a functional or built sequential model whose layers are each called once. "
+            f"Received: model={model}"
+        ) from error
+    return layers, [kind_of[id(layer.output)] for layer in layers]
+
+
+def _deviation(moved, output, kind, symmetry, element):
+    """Relative deviation of one layer's output under one element; nan where it is no map of a known kind."""
+    own_symmetry, subgroup = kind
+    element = get_symmetry(own_symmetry).subgroup(symmetry)[element]
+    orientations = output.ndim == get_symmetry(symmetry).dimension + 3
+    try:
+        expected = _transform(output, own_symmetry, element, subgroup if orientations else None)
+    except ValueError:
+        return np.nan
+    if expected.shape != moved.shape:
+        return np.nan
+    return np.abs(moved - expected).max() / max(np.abs(output).max(), np.finfo("float64").tiny)
 
 
 def _transform(array, symmetry, element, subgroup):

@@ -1,16 +1,25 @@
 """Architectures from the papers, ready to train: `zoo.create("p4cnn")`."""
 
+from zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
 from zoo.bouvrie import bouvrie_cnn, lenet5
+from zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
 from zoo.registry import create, get_builder, list_models
 from zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
 
 __all__ = [
+    "all_cnn_c",
     "bouvrie_cnn",
     "create",
     "get_builder",
     "lenet5",
     "list_models",
+    "p4_all_cnn_c",
     "p4cnn",
     "p4cnn_rotation_pooling",
+    "p4m_all_cnn_c",
+    "p4m_resnet26",
+    "p4m_resnet44",
+    "resnet26",
+    "resnet44",
     "z2cnn",
 ]

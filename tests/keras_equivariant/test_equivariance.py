@@ -3,8 +3,13 @@ import numpy as np
 import pytest
 from helpers import random_array
 
-from keras_equivariant.equivariance import equivariance_error, transform_feature_map, transform_image
-from keras_equivariant.layers import CosetPooling, GroupConv2D
+from keras_equivariant.equivariance import (
+    equivariance_error,
+    equivariance_report,
+    transform_feature_map,
+    transform_image,
+)
+from keras_equivariant.layers import CosetPooling, GroupConv1D, GroupConv2D, SubgroupRestriction
 from keras_equivariant.symmetry import get_symmetry
 
 
@@ -67,3 +72,42 @@ def test_bad_shapes():
         transform_feature_map(random_array(2, 6, 6, 8, 3), "p4", 1)
     with pytest.raises(ValueError, match="must have 5 axes and 2 orientations"):
         transform_feature_map(random_array(2, 6, 6, 8, 3), "p4m", 1, "p4")
+
+
+def test_the_report_finds_the_layer_that_loses_equivariance():
+    inputs = keras.Input((8, 8, 3))
+    x = GroupConv2D(3, 3, "p4m", padding="same", name="lift")(inputs)
+    x = CosetPooling("p4m", "p4", name="quotient")(x)
+    x = keras.layers.BatchNormalization(name="normalise")(x)
+    y = GroupConv2D(3, 3, "p4m", padding="same", input_subgroup="p4", name="before")(x)
+    y = keras.layers.LayerNormalization(axis=(-2, -1), name="loses")(y)
+    after = GroupConv2D(3, 3, "p4m", name="after")(y)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling3D(name="mean")(after))
+    layer = model.get_layer("loses")
+    layer.set_weights([random_array(8, 3, seed=i) for i in range(2)])
+    image = random_array(2, 8, 8, 3)
+    errors = equivariance_report(model, image)
+    assert list(errors) == [layer.name for layer in model.layers]
+    assert [name for name, error in errors.items() if error > 1e-5] == ["loses", "after", "mean"]
+    assert abs(errors["mean"] - equivariance_error(model, image)) < 1e-6
+    until = keras.Model(inputs, x)
+    assert abs(errors["normalise"] - equivariance_error(until, image, output_subgroup="p4")) < 1e-6
+
+
+def test_the_report_follows_a_restriction_to_a_subgroup():
+    layers = [GroupConv2D(3, 3, "p4m"), SubgroupRestriction("p4m", "pm"), GroupConv2D(4, 3, "pm"), CosetPooling("pm")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    errors = equivariance_report(model, random_array(1, 8, 8, 3), "pm")
+    assert len(errors) == 4 and max(errors.values()) < 1e-5
+    with pytest.raises(ValueError, match="must name a subgroup of 'pm'"):
+        equivariance_report(model, random_array(1, 8, 8, 3), "p4m")
+
+
+def test_the_report_on_lines_and_on_layers_that_are_no_maps():
+    with pytest.raises(ValueError, match="Received"):
+        equivariance_report(keras.layers.ReLU(), random_array(1, 6, 8, 3), "p4")
+    layers = [GroupConv1D(2, 3, name="lift"), keras.layers.Reshape((6, 2, 2, 1), name="other")]
+    model = keras.Sequential([keras.Input((8, 3)), *layers])
+    errors = equivariance_report(model, random_array(1, 8, 3))
+    assert errors["lift"] < 1e-5
+    assert np.isnan(errors["other"])

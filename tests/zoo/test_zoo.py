@@ -24,8 +24,8 @@ def create_with_random_weights(name):
 
 
 def test_every_model_is_listed_and_an_attribute():
-    assert zoo.list_models() == sorted(TRAINABLE_PARAMETERS)
-    assert zoo.list_models("p4*") == INVARIANT
+    assert set(TRAINABLE_PARAMETERS) <= set(zoo.list_models())
+    assert zoo.list_models("p4cnn*") == INVARIANT
     for name in zoo.list_models():
         assert getattr(zoo, name) is zoo.get_builder(name)
         assert name in zoo.__all__

@@ -1,0 +1,208 @@
+"""The residual networks for CIFAR-10, planar and on a symmetry group.
+
+A 3x3 convolution, three stages of n pre-activation blocks (batch norm, ReLU, convolution, twice), batch norm, ReLU,
+mean, linear layer. The first block of stages 2 and 3 has stride 2, and a strided 1x1 convolution on its shortcut.
+
+Published widths: the paper prints (71, 142, 248) and (50, 100, 150) for the 26 layers; only 284 and (25, 50, 100) give
+its 7.2 million parameters.
+
+Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.2.
+"""
+
+import contextlib
+import warnings
+
+import keras
+from keras import layers
+
+from keras_equivariant.layers import GridCentring2D, GroupConv2D
+from keras_equivariant.sampling import EquivarianceWarning
+from zoo.registry import register
+
+HEADS = ("oriented", "invariant")
+DOWNSAMPLINGS = ("strided", "centred")
+_INITIALIZER = "he_normal"
+
+
+@register
+def resnet44(
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(32, 64, 128),
+    blocks=7,
+    downsampling="strided",
+    name="resnet44",
+):
+    """The ordinary residual network of 44 layers.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised images.
+        classes: Number of classes.
+        filters: Numbers of channels of the three stages.
+        blocks: Number of residual blocks of each stage, n.
+        downsampling: `"strided"` as published, or `"centred"`: a 2x2 mean before the strided convolutions where the
+            size does not fit them, as the p4m network needs it for exactness.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits; 2,639,434 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> resnet44(blocks=1).output_shape
+    (None, 10)
+    """
+    return _resnet(input_shape, classes, filters, blocks, None, None, downsampling, name)
+
+
+@register
+def p4m_resnet44(
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(11, 23, 45),
+    blocks=7,
+    symmetry="p4m",
+    head="oriented",
+    downsampling="strided",
+    name="p4m_resnet44",
+):
+    """The residual network of 44 layers on p4m.
+
+    As published, a 3x3 convolution of stride 2 on 32x32 pixels samples off the centre, and the linear layer sees
+    all orientations: the network is approximately equivariant up to it, and not invariant. With
+    `head="invariant", downsampling="centred"` it is exactly invariant, on every size.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised images.
+        classes: Number of classes.
+        filters: Numbers of feature maps on the group of the three stages.
+        blocks: Number of residual blocks of each stage, n.
+        symmetry: Name of the symmetry group.
+        head: `"oriented"` as published: the linear layer reads the mean of each map in each orientation; or
+            `"invariant"`: it reads the means over orientations too.
+        downsampling: `"strided"` as published, or `"centred"`, exactly equivariant: a 2x2 mean before the strided
+            convolutions where the size does not fit them.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits; 2,622,878 trainable parameters, 2,619,728 with the invariant head.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> p4m_resnet44(blocks=1, head="invariant", downsampling="centred").output_shape
+    (None, 10)
+    """
+    return _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling, name)
+
+
+@register
+def resnet26(
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(71, 142, 284),
+    blocks=4,
+    downsampling="strided",
+    name="resnet26",
+):
+    """The wide ordinary residual network of 26 layers; its arguments and errors are those of `resnet44`.
+
+    Returns:
+        A `keras.Model` from images to logits; 7,236,046 trainable parameters.
+
+    Example:
+
+    >>> resnet26(blocks=1).output_shape
+    (None, 10)
+    """
+    return _resnet(input_shape, classes, filters, blocks, None, None, downsampling, name)
+
+
+@register
+def p4m_resnet26(
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(25, 50, 100),
+    blocks=4,
+    symmetry="p4m",
+    head="oriented",
+    downsampling="strided",
+    name="p4m_resnet26",
+):
+    """The wide residual network of 26 layers on p4m; its arguments and errors are those of `p4m_resnet44`.
+
+    Returns:
+        A `keras.Model` from images to logits; 7,173,110 trainable parameters, 7,166,110 with the invariant head.
+
+    Example:
+
+    >>> p4m_resnet26(blocks=1).output_shape
+    (None, 10)
+    """
+    return _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling, name)
+
+
+def _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling, name):
+    if len(filters) != 3:
+        raise ValueError(f"`filters` must be three numbers. Received: filters={filters}")
+    if blocks < 1:
+        raise ValueError(f"`blocks` must be at least 1. Received: blocks={blocks}")
+    check_choice("downsampling", downsampling, DOWNSAMPLINGS)
+    if symmetry is not None:
+        check_choice("head", head, HEADS)
+
+    def convolve(x, channels, size, strides=1):
+        return convolution(channels, size, symmetry, strides=strides, padding="same")(x)
+
+    def normalise(x):
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    inputs = keras.Input(input_shape)
+    with as_published():
+        x = convolve(inputs, filters[0], 3)
+        for stage, channels in enumerate(filters):
+            for block in range(blocks):
+                strides = 2 if stage > 0 and block == 0 else 1
+                if strides == 2 and downsampling == "centred":
+                    x = GridCentring2D(3, strides, "same")(x)
+                shortcut = convolve(x, channels, 1, strides) if strides == 2 else x
+                x = convolve(normalise(x), channels, 3, strides)
+                x = layers.Add()([convolve(normalise(x), channels, 3), shortcut])
+    x = mean_features(normalise(x), symmetry, head)
+    return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name=name)
+
+
+def convolution(channels, size, symmetry, **arguments):
+    """A planar convolution, or one on a symmetry group."""
+    if symmetry is None:
+        return layers.Conv2D(channels, size, kernel_initializer=_INITIALIZER, **arguments)
+    return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER, **arguments)
+
+
+def mean_features(x, symmetry, head):
+    """The mean of each map: over space, and with the invariant head over orientations too."""
+    if symmetry is None:
+        return layers.GlobalAveragePooling2D()(x)
+    if head == "invariant":
+        return layers.GlobalAveragePooling3D()(x)
+    height, width, orientations, channels = x.shape[1:]
+    return layers.GlobalAveragePooling2D()(layers.Reshape((height, width, orientations * channels))(x))
+
+
+@contextlib.contextmanager
+def as_published():
+    """Silences the warning that a published network's strides break its symmetry: its documentation says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EquivarianceWarning)
+        yield
+
+
+def check_choice(argument, value, choices):
+    """Raises a `ValueError` unless the value is among the choices."""
+    if value not in choices:
+        raise ValueError(f"`{argument}` must be one of {choices}. Received: {argument}={value!r}")
