@@ -6,7 +6,7 @@ from keras_equivariant.entropy import binned_shannon_mutual_information, diffusi
 from training.studies.results import draw_lines, new_figure, save
 from training.studies.simulated import corrupt, tree
 
-SIGMA, TIME = 10.0, 1
+SIGMA, TIME = 10.0, 2
 
 
 def run(output, seed=0, points=500, runs=5, branches=(2, 5, 10), shares=(0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)):

@@ -1,0 +1,147 @@
+"""Speed, error and memory of the diffusion spectral entropy against the authors' package `dse-dsmi`.
+
+    pip install --no-deps dse-dsmi
+    python benchmarks/entropy.py [--sizes 2000 4000] [--large 10000] [--rounds N] [--json FILE]
+
+Both run in one process, in turn, so with the same LAPACK and on the same machine; times include everything from the
+points to the number. The largest size is done once, on one kind of data. Embeddings are those of MNIST, if the
+environment variable KERAS_EQUIVARIANT_DATA names its folder, or else of noisy handwritten digits.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from keras_equivariant.entropy import diffusion_spectral_entropy, median_bandwidth
+
+KINDS = ("blobs", "uniform", "tree", "trained", "untrained")
+SIGMA = 10.0  # of the simulated data; half the median distance of embeddings, whose scale is their own
+
+
+def make_points(kind, count):
+    random = np.random.default_rng(0)
+    if kind == "blobs":
+        return 5 * random.normal(size=(10, 64))[random.integers(10, size=count)] + random.normal(size=(count, 64))
+    if kind == "uniform":
+        return random.uniform(-5, 5, (count, 20))
+    if kind == "tree":
+        from training.studies.simulated import tree
+
+        return tree(random, 10, count)[0]
+    return embeddings(kind == "trained", count)
+
+
+def embeddings(trained, count):
+    import keras
+
+    from training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
+
+    keras.utils.set_random_seed(0)
+    _, data = load_images(6000, count)
+    images = data.test.images
+    if len(images) < count:
+        random = np.random.default_rng(0)
+        images = images[random.integers(len(images), size=count)]
+        images = np.clip(images + 0.1 * random.normal(size=images.shape), 0, 1).astype("float32")
+    model = compile_classifier(small_convnet())
+    if trained:
+        model.fit(data.train.images, data.train.labels, 100, 2, verbose=0)
+    return keras.Model(model.inputs, model.get_layer(EMBEDDING).output).predict(images, verbose=0).astype("float64")
+
+
+def ways(sigma):
+    from dse_dsmi import diffusion_spectral_entropy as package
+
+    return {
+        "package": lambda x: (package(x, gaussian_kernel_sigma=sigma), 0.0),
+        "exact": lambda x: diffusion_spectral_entropy(x, sigma, max_points=None, return_error=True),
+        "approximate": lambda x: diffusion_spectral_entropy(
+            x, sigma, method="approximate", max_points=None, return_error=True
+        ),
+    }
+
+
+def compare(kind, size, rounds, names):
+    x = make_points(kind, size)
+    functions = ways(median_bandwidth(x) / 2 if kind.endswith("trained") else SIGMA)
+    seconds, results = {name: [] for name in names}, {}
+    for name in names:
+        functions[name](x[:1200])  # warms up
+    for _ in range(rounds):
+        for name in names:
+            start = time.perf_counter()
+            results[name] = functions[name](x)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    value, estimate = results["approximate"]
+    row = {"kind": kind, "size": size, "entropy": results["package"][0], "seconds": medians}
+    row |= {"ratio": {name: medians["package"] / medians[name] for name in names}}
+    row |= {"error": value - row["entropy"], "estimate": estimate}
+    if "exact" in results:
+        row["exact_error"] = results["exact"][0] - row["entropy"]
+    exact = f"{row['ratio']['exact']:>7.2f}" if "exact" in results else "      -"
+    print(
+        f"{kind:<10}{size:>6}{row['entropy']:>9.4f}{medians['package']:>9.2f} s{exact}"
+        f"{row['ratio']['approximate']:>9.1f}{row['error']:>11.5f}{estimate:>10.5f}",
+        flush=True,
+    )
+    return row
+
+
+def peak_memory(name, size):
+    """MiB that one way needs beyond those in use before it starts, in a process of its own, on Linux."""
+    code = f"import entropy; print(entropy.measure_memory({name!r}, {size}))"
+    folder = os.path.dirname(os.path.abspath(__file__))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([folder, *sys.path])}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return float(output.stdout.split()[-1])
+
+
+def measure_memory(name, size):
+    function, x = ways(SIGMA)[name], make_points("blobs", size)
+    function(x[:300])
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # forgets the peak so far; Linux only
+    before = _memory("VmRSS")
+    function(x)
+    return _memory("VmHWM") - before
+
+
+def _memory(field):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(field))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[2000, 4000])
+    parser.add_argument("--large", type=int, nargs="*", default=[10000])
+    parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, default=4000, help="number of points, or 0")
+    parser.add_argument("--json", help="file to write the results to")
+    arguments = parser.parse_args()
+    rows, memory = [], {}
+    print("kind        size  entropy   package  exact x  approx x   error   estimate")
+    for size in arguments.sizes:
+        rows += [compare(kind, size, arguments.rounds, ("package", "exact", "approximate")) for kind in arguments.kinds]
+    for size in arguments.large:
+        rows.append(compare(arguments.kinds[0], size, 1, ("package", "approximate")))
+    if arguments.memory:
+        memory = {name: peak_memory(name, arguments.memory) for name in ("package", "exact", "approximate")}
+        for name, mebibytes in memory.items():
+            print(f"{name}: {mebibytes:.0f} MiB at {arguments.memory} points, {mebibytes / memory['package']:.2f}")
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"rows": rows, "memory": memory}, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

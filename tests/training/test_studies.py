@@ -1,0 +1,156 @@
+"""The studies: each runs in a small form and writes what it says; the simulations show what the paper shows."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from helpers import random_array, to_numpy
+from sklearn.feature_selection import mutual_info_classif
+
+from training import studies
+from training.studies import images, ranking, simulated
+from training.studies.nearest_neighbours import nearest_neighbour_mutual_information
+
+SMALL = {
+    "clusters": {"points": 60, "runs": 1, "counts": (1, 5), "times": (1, 20)},
+    "intrinsic_dimension": {"points": 60, "runs": 1, "dimensions": (1, 4, 16), "sizes": (20, 40)},
+    "label_corruption": {"points": 150, "runs": 1, "branches": (2, 5)},
+    "estimators": {"points": 100, "runs": 1, "dimensions": (2, 8, 32)},
+    "runtime": {"points": 60, "runs": 1, "dimensions": (2, 8)},
+    "training_dynamics": {"runs": 1, "epochs": 1, "training_images": 200, "measured_images": 60},
+    "initialisation": {
+        "runs": 1,
+        "epochs": 1,
+        "training_images": 100,
+        "measured_images": 50,
+        "deviations": (0.01, 1.0),
+    },
+    "ranking": {"steps": (0, 1, 2), "models": (("z2cnn", 2),), "measured_images": 50},
+}
+
+
+@pytest.fixture
+def bundled_digits(monkeypatch, tensorflow_backend):
+    monkeypatch.delenv("KERAS_EQUIVARIANT_DATA", raising=False)
+
+
+def run(name, folder):
+    results = studies.run_study(name, folder / name, seed=1, **SMALL[name])
+    assert json.loads((folder / name / "results.json").read_text()) == results
+    assert (folder / name / "figure.png").read_bytes()[1:4] == b"PNG"
+    return results
+
+
+def test_clusters(tmp_path, tensorflow_backend):
+    results = run("clusters", tmp_path)
+    assert abs(results["dse"]["5"][0][-1] - np.log2(5)) < 0.01
+    assert results["dse"]["1"][0][-1] < 0.01
+    assert results["dsmi"]["5"][0][-1] > 2 and abs(results["dsmi"]["1"][0][-1]) < 0.01
+
+
+def test_intrinsic_dimension(tmp_path, tensorflow_backend):
+    results = run("intrinsic_dimension", tmp_path)
+    for line in results["matrices"].values():
+        assert np.all(np.diff(line[0]) > 0)
+    assert abs(results["matrices"]["n = 20"][0][-1] - np.log2(20)) < 1e-9
+    for kind in ("uniform", "normal"):
+        assert np.all(np.diff(results[kind]["DSE"][0]) > 0)
+        np.testing.assert_allclose(results[kind]["binned Shannon"][0], np.log2(60))
+
+
+def test_label_corruption(tmp_path, tensorflow_backend):
+    for branches, lines in run("label_corruption", tmp_path)["trees"].items():
+        (line,) = lines["DSMI"]
+        assert line[0] >= 0.9 * np.log2(int(branches)) and abs(line[-1]) < 0.05
+        assert line[0] > line[1] > abs(line[-1])
+
+
+def test_estimators(tmp_path, tensorflow_backend):
+    results = run("estimators", tmp_path)
+    for name in ("DSMI", "nearest neighbours"):
+        assert results["corruption_8"][name][0][0] > results["corruption_8"][name][0][-1] + 0.5
+    assert len(results["dimension"]["DSMI"][0]) == 3
+
+
+def test_runtime(tmp_path, tensorflow_backend):
+    assert np.array(run("runtime", tmp_path)["seconds"]["DSMI"]).min() > 0
+
+
+def test_training_dynamics(tmp_path, bundled_digits):
+    results = run("training_dynamics", tmp_path)
+    for way in ("supervised", "random labels", "SimCLR"):
+        values = np.array([results[way][quantity] for quantity in ("dse", "dsmi_y", "dsmi_x")])
+        assert values.shape == (3, 1, 2) and np.isfinite(values).all()
+        assert (values[0, 0, 0] != values[0, 0, 1]).all()
+    assert results["dataset"] == "digits"
+
+
+def test_initialisation(tmp_path, bundled_digits):
+    results = run("initialisation", tmp_path)
+    assert results["dse"][0][0] < results["dse"][0][1]
+    assert np.shape(results["accuracy"]) == (1, 2)
+
+
+def test_ranking(tmp_path, bundled_digits):
+    results = run("ranking", tmp_path)
+    assert [row["steps"] for row in results["models"]] == [0, 1, 2]
+    assert set(results["correlations"]) == {"dse", "dsmi_x", "dsmi_y"}
+
+
+def test_correlations():
+    rows = [{"dse": x, "dsmi_x": -x, "dsmi_y": x**3, "accuracy": 2 * x} for x in (0.1, 0.5, 0.9, 2.0)]
+    rows.append({"dse": np.nan, "dsmi_x": np.nan, "dsmi_y": np.nan, "accuracy": 0.0})
+    measured = ranking.correlate(rows)
+    assert measured["dse"]["pearson"] > 0.999 and measured["dsmi_x"]["spearman"] < -0.999
+    assert measured["dsmi_y"]["spearman"] > 0.999 > measured["dsmi_y"]["pearson"]
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_nearest_neighbour_estimator(dimensions):
+    x, labels = simulated.blobs(np.random.default_rng(0), 3, 300, dimensions)
+    measured = nearest_neighbour_mutual_information(x, labels)
+    if dimensions == 1:
+        expected = mutual_info_classif(x, labels, discrete_features=False, n_neighbors=3, random_state=0)[0]
+        assert abs(measured - expected / np.log(2)) < 0.05
+    assert nearest_neighbour_mutual_information(x, np.random.default_rng(0).permutation(labels)) < 0.2 < measured
+
+
+def test_corruption_keeps_the_number_of_each_label():
+    labels = np.arange(100) % 4
+    random = np.random.default_rng(0)
+    assert (simulated.corrupt(random, labels, 0.0) == labels).all()
+    assert 10 < (simulated.corrupt(random, labels, 0.3) != labels).sum() <= 30
+    assert (np.bincount(simulated.corrupt(random, labels, 1.0)) == 25).all()
+
+
+def test_pair_loss_written_out(tensorflow_backend):
+    from training.studies.simclr import PairLoss, pairs_of_views
+
+    z = random_array(8, 5)
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    similarities = np.exp(unit @ unit.T / 0.3)
+    np.fill_diagonal(similarities, 0)
+    partner = similarities[np.arange(8), (np.arange(8) + 4) % 8]
+    expected = -np.log(partner / similarities.sum(axis=1)).mean()
+    assert abs(float(to_numpy(PairLoss(0.3)(np.zeros(8), z))) - expected) < 1e-5
+    assert (
+        keras.losses.deserialize(keras.losses.serialize(PairLoss(0.3)), {"PairLoss": PairLoss}).get_config()[
+            "temperature"
+        ]
+        == 0.3
+    )
+    digits = images.load_images(20, 5)[1].train.images
+    epochs = [[views.numpy() for views, _ in pairs_of_views(digits, 10, seed=3)] for _ in range(2)]
+    np.testing.assert_array_equal(epochs[0], epochs[1])
+    assert np.shape(epochs[0]) == (2, 20, 28, 28, 1)
+    assert np.abs(epochs[0][0][:10] - epochs[0][0][10:]).max() > 0.1
+
+
+def test_unknown_studies_and_used_folders_are_refused(tmp_path):
+    assert set(studies.list_studies()) == set(SMALL)
+    with pytest.raises(ValueError, match="`study` must be one of"):
+        studies.run_study("figure", tmp_path)
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(ValueError, match="`output` must not hold"):
+        studies.run_study("clusters", tmp_path)
