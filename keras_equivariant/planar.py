@@ -10,6 +10,12 @@ from keras_equivariant.layers import (
     GroupConv2D,
     GroupMaxPooling2D,
 )
+from keras_equivariant.planar_classic import (
+    CLASSIC_ACTIVATIONS,
+    CLASSIC_LAYERS,
+    apply_activation,
+    lower_classic_layer,
+)
 from keras_equivariant.planar_offset import OFFSET_LAYERS, Refused, lower_offset_layer
 from keras_equivariant.symmetry import get_symmetry
 
@@ -113,6 +119,8 @@ class _Lowering:
             return self._keep(pool(self._as_planar(inputs)), inputs.shape[-2] if not merged else self._of(inputs))
         if isinstance(layer, GridCentring2D):
             return self._centre(layer, inputs)
+        if isinstance(layer, CLASSIC_LAYERS):
+            return self._keep(apply_activation(layer.activation, lower_classic_layer(layer, inputs)))
         if not type(layer).__module__.startswith("keras."):
             raise ValueError(f"`model` has a layer that cannot be lowered: {layer.name!r}, a {type(layer).__name__}")
         if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(layer.input.shape) - 1):
@@ -123,6 +131,8 @@ class _Lowering:
             return self._keep(_copy(layer)(inputs), self._of(inputs[0]))
         args, kwargs = keras.tree.map_structure(self.as_feature_map, (args, kwargs))
         outputs = _with_weights(_copy(layer), layer.get_weights(), *args, **kwargs)
+        if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
+            outputs = apply_activation(layer.activation, outputs)
         if isinstance(layer, keras.layers.Conv2D) and used_once and layer.activation is keras.activations.linear:
             kernel, *bias = layer.get_weights()
             bias = bias[0] if bias else np.zeros(layer.filters)
@@ -259,6 +269,8 @@ def _with_weights(layer, weights, *args, **kwargs):
 
 def _copy(layer):
     config = {**layer.get_config(), **_naming(layer)}
+    if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
+        config["activation"] = "linear"
     return type(layer).from_config(config)
 
 

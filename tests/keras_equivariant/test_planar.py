@@ -3,12 +3,24 @@ import numpy as np
 import pytest
 from helpers import random_array, randomise, relative_error, run_python, to_numpy
 
+from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import (
+    CombinationConv2D,
     CosetPooling,
     GridCentring2D,
     GroupAveragePooling2D,
     GroupConv2D,
     GroupMaxPooling2D,
+    OffsetAdapter,
+    OffsetAdd,
+    OffsetBatchNormalization,
+    OffsetConv2D,
+    OffsetDense,
+    OffsetGroupConv2D,
+    OffsetReLU,
+    Subsampling2D,
+    TableConv2D,
+    all_pairs,
 )
 from keras_equivariant.planar import to_planar
 
@@ -24,6 +36,8 @@ def with_random_weights(inputs, outputs):
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
         elif getattr(layer, "bias", None) is not None:
             layer.bias.assign(rng.normal(size=layer.bias.shape))
+        if isinstance(layer, Subsampling2D):
+            layer.beta.assign(rng.normal(size=layer.beta.shape))
     return model
 
 
@@ -67,7 +81,47 @@ def ordinary():
     return with_random_weights(inputs, layers.Softmax()(layers.Dense(3)(x)))
 
 
-MODELS = [residual_network, quotients, pooled_means, feature_maps_in_and_out, ordinary]
+def offset_network(symmetry=None):
+    inputs = keras.Input((9, 11, 3))
+
+    def convolve(x, filters, size, **arguments):
+        if symmetry is None:
+            return OffsetConv2D(filters, size, **arguments)(x)
+        return OffsetGroupConv2D(filters, size, symmetry, **arguments)(x)
+
+    x = OffsetBatchNormalization(activation="relu")(convolve(inputs, 6, 3, padding="same"))
+    y = OffsetReLU()(OffsetBatchNormalization()(convolve(x, 9, 3, padding="same", strides=2)))
+    y = layers.Dropout(0.5)(convolve(y, 9, 3, padding="same", use_bias=False))
+    x = convolve(OffsetAdd(strides=2)([y, x]), 6, 2)
+    x = layers.GlobalAveragePooling2D()(x) if symmetry is None else layers.GlobalAveragePooling3D()(x)
+    x = OffsetAdapter(layers.Identity(), invariant=True)(OffsetDense(12)(x))
+    return with_random_weights(inputs, x)
+
+
+def offset_group_network():
+    return offset_network("p4")
+
+
+def classic_network():
+    inputs = keras.Input((16, 17, 2))
+    x = layers.Conv2D(4, 3, activation=ScaledTanh())(inputs)
+    x = Subsampling2D(2, activation=ScaledTanh(1.5, 0.5))(x)
+    x = TableConv2D(all_pairs(4), 3, activation="tanh")(x)
+    x = Subsampling2D(2, reduction="decimate", use_bias=False)(x)
+    x = CombinationConv2D(5, 2, activation=Logistic(2.0))(x)
+    return with_random_weights(inputs, layers.Activation(Logistic(0.5))(layers.Dense(3)(layers.Flatten()(x))))
+
+
+MODELS = [
+    offset_network,
+    offset_group_network,
+    classic_network,
+    residual_network,
+    quotients,
+    pooled_means,
+    feature_maps_in_and_out,
+    ordinary,
+]
 
 
 @pytest.mark.parametrize("build", MODELS)
@@ -155,6 +209,9 @@ class Custom(layers.Layer):
     [
         (Custom(name="mine"), (8, 8, 3), "'mine', a Custom"),
         (GroupConv2D(2, 3, padding="reflect", name="conv"), (8, 8, 3), "'conv', a group convolution with padding="),
+        (OffsetReLU(reduction="max", name="relu"), (8, 8, 3), "'relu', a OffsetReLU: only the mean"),
+        (OffsetConv2D(3, 3, activation="relu", name="conv"), (8, 8, 3), "'conv', a OffsetConv2D: its activation must"),
+        (OffsetAdapter(layers.Dense(3), name="around"), (8, 8, 3), "'around', a OffsetAdapter: only an identity"),
         (GroupConv2D(2, 3, activation="softmax", name="conv"), (8, 8, 3), "'conv', whose activation is not elem"),
     ],
 )
