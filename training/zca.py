@@ -1,0 +1,89 @@
+"""Global contrast normalisation and ZCA whitening, the preprocessing of the CIFAR-10 networks."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_equivariant.equivariance import transform_image
+from keras_equivariant.symmetry import get_symmetry
+from training.run_folder import replacing
+
+_CONTRAST = 55.0
+_REGULARISATION = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastZca:
+    """Normalises the contrast of each image, then decorrelates all pixels.
+
+        g = 55 (x - mean(x)) / |x - mean(x)|,    y = W (g - m),    W = (C + 0.1)^(-1/2)
+
+    with m and C the mean and the covariance of the training images. W singles out positions and directions. Averaged
+    over a symmetry group beforehand, m and C commute with it, and the preprocessing is exactly equivariant.
+
+    Attributes:
+        mean: m, `(pixels * channels,)`.
+        matrix: W, `(pixels * channels, pixels * channels)`.
+
+    Reference:
+        [Goodfellow et al., 2013](https://arxiv.org/abs/1302.4389), section 6.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+    background = 0.0  # that of the mean image
+
+    @classmethod
+    def fit(cls, images, symmetry="p1"):
+        """Takes mean and covariance of training images, `(n, height, width, channels)`, averaged over a symmetry."""
+        flat = np.asarray(_normalise_contrast(images), "float32").reshape(len(images), -1)
+        mean = _average(flat.mean(axis=0, dtype="float64")[None], images.shape[1:], symmetry)[0]
+        flat = flat - mean.astype("float32")
+        covariance = (flat.T @ flat).astype("float64") / len(flat)
+        # Both sides of the covariance move: the rows are images, and so are the columns.
+        covariance = _average(covariance, images.shape[1:], symmetry, both_sides=True)
+        values, vectors = np.linalg.eigh(covariance)
+        scales = 1 / np.sqrt(np.maximum(values, 0) + _REGULARISATION)
+        return cls(mean.astype("float32"), ((vectors * scales) @ vectors.T).astype("float32"))
+
+    @classmethod
+    def fit_symmetric(cls, images):
+        """The same, averaged over the eight transformations of p4m."""
+        return cls.fit(images, "p4m")
+
+    def __call__(self, images):
+        """Whitens float images."""
+        flat = tf.reshape(_normalise_contrast(images), (-1, len(self.mean)))
+        return tf.reshape((flat - self.mean) @ self.matrix, tf.shape(images))
+
+    def save(self, path):
+        """Writes the fitted arrays to an `.npz` file, whole or not at all."""
+        with replacing(pathlib.Path(path)) as partial, open(partial, "wb") as file:
+            np.savez(file, mean=self.mean, matrix=self.matrix)
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(arrays["mean"], arrays["matrix"])
+
+
+def _normalise_contrast(images):
+    images = tf.convert_to_tensor(images, tf.float32)
+    images -= tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    norm = tf.sqrt(tf.reduce_sum(images**2, axis=(1, 2, 3), keepdims=True))
+    return _CONTRAST * images / tf.maximum(norm, 1e-8)
+
+
+def _average(rows, shape, symmetry, both_sides=False):
+    """The mean of flattened images, `(n, pixels * channels)`, over the transforms of a symmetry group."""
+    if symmetry == "p1":
+        return rows
+    total = np.zeros_like(rows)
+    for element in range(get_symmetry(symmetry).order):
+        index = np.arange(rows.shape[1]).reshape(1, *shape)
+        moved = transform_image(index, symmetry, element).reshape(-1)
+        total += rows[np.ix_(moved, moved)] if both_sides else rows[:, moved]
+    return total / get_symmetry(symmetry).order
