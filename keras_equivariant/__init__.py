@@ -12,12 +12,15 @@ from keras_equivariant import (
     losses,
     optimizers,
     regularizers,
+    sampling,
     symmetry,
 )
+from keras_equivariant.sampling import EquivarianceWarning
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry, list_symmetries, register_symmetry
 from keras_equivariant.version import __version__
 
 __all__ = [
+    "EquivarianceWarning",
     "SymmetryGroup",
     "__version__",
     "activations",
@@ -34,5 +37,6 @@ __all__ = [
     "optimizers",
     "register_symmetry",
     "regularizers",
+    "sampling",
     "symmetry",
 ]
