@@ -2,6 +2,7 @@
 
 from zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
 from zoo.bouvrie import bouvrie_cnn, lenet5
+from zoo.offset_resnet import offset_resnet20, offset_resnet50, p4_offset_resnet20, resnet20, resnet50
 from zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
 from zoo.registry import create, get_builder, list_models
 from zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
@@ -13,13 +14,18 @@ __all__ = [
     "get_builder",
     "lenet5",
     "list_models",
+    "offset_resnet20",
+    "offset_resnet50",
     "p4_all_cnn_c",
+    "p4_offset_resnet20",
     "p4cnn",
     "p4cnn_rotation_pooling",
     "p4m_all_cnn_c",
     "p4m_resnet26",
     "p4m_resnet44",
+    "resnet20",
     "resnet26",
     "resnet44",
+    "resnet50",
     "z2cnn",
 ]

@@ -1,0 +1,189 @@
+"""Ordinary Keras models turned into equivariant ones."""
+
+import keras
+from keras import layers
+
+from keras_equivariant.layers.feature_groups import check_channels, check_feature_groups
+from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
+from keras_equivariant.layers.offset_add import OffsetAdd, OffsetConcatenate
+from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
+from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose
+from keras_equivariant.layers.offset_dense import OffsetDense
+
+# Offset-equivariant as they are.
+_KEPT = (
+    layers.InputLayer,
+    layers.Identity,
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.UpSampling2D,
+    layers.Cropping2D,
+    layers.Average,
+    layers.Maximum,
+    layers.Minimum,
+)
+# Made offset-equivariant by equation 19: all keep the channels and their order.
+_ADAPTED = (
+    layers.Activation,
+    layers.Dropout,
+    layers.ELU,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.LayerNormalization,
+    layers.LeakyReLU,
+    layers.PReLU,
+    layers.RMSNormalization,
+    layers.ReLU,
+    layers.Softmax,
+    layers.SpatialDropout2D,
+    layers.DepthwiseConv2D,
+    layers.ZeroPadding2D,
+)
+_WIDENED = {
+    layers.Conv2D: (OffsetConv2D, "filters"),
+    layers.Conv2DTranspose: (OffsetConv2DTranspose, "filters"),
+    layers.Dense: (OffsetDense, "units"),
+}
+
+
+def to_offset_equivariant(model, feature_groups=3):
+    """Builds the offset-equivariant version of an ordinary model, with new weights.
+
+    - Convolutions, transposed convolutions and dense layers become `Offset` layers, their widths moved to the closest
+      multiple of `feature_groups`.
+    - Batch normalisation and ReLU become `OffsetBatchNormalization` and `OffsetReLU`; other activations,
+      normalisations, dropout and padding with zeros are wrapped in an `OffsetAdapter`.
+    - Additions of two maps become `OffsetAdd`, which takes the mean away from the first, the shortcut in Keras' own
+      models; concatenations become `OffsetConcatenate`.
+    - Vectors of features keep their groups together where a map is flattened.
+    - A dense layer that returns an output of the model, with another width than `feature_groups`, is taken for class
+      scores: it returns `feature_groups` scores for each class, taken relative to the mean over the classes and
+      averaged over the groups, so that offsets do not change them at all. Its activation follows.
+
+    The input has `feature_groups` channels or a multiple, such as the logarithms of linear RGB (`LogRGB`).
+
+    Args:
+        model: A functional or sequential `keras.Model`, such as one of `keras.applications`. Weights are not taken
+            over: the widths differ.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: If the model is not functional, its input channels are not a multiple of `feature_groups`, or
+            it has layers that cannot be converted, which the message names.
+
+    Example:
+
+    >>> inputs = keras.Input((8, 8, 3))
+    >>> x = keras.layers.Conv2D(16, 3, activation="relu")(inputs)
+    >>> x = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    >>> model = to_offset_equivariant(keras.Model(inputs, x))
+    >>> [layer.output.shape[-1] for layer in model.layers[1:4]], model.output_shape
+    ([15, 15, 30], (None, 10))
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.
+    """
+    check_feature_groups(feature_groups)
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise ValueError(f"`model` must be a functional or sequential Keras model. Received: model={model!r}")
+    refused = [f"{operation.name} ({type(operation).__name__})" for operation in _refused(model)]
+    if refused:
+        raise ValueError(f"`model` has layers that cannot be made offset-equivariant. Received: {', '.join(refused)}")
+    for tensor in model.inputs:
+        check_channels(feature_groups, tensor.shape[-1], "channels")
+    scores = _score_layers(model, feature_groups)
+
+    def convert(layer):
+        return layer if layer in scores else _converted(layer, feature_groups)
+
+    def call(layer, *args, **kwargs):
+        if layer in scores:
+            return _average_scores(layer, args[0], feature_groups)
+        if isinstance(layer, OffsetAdd):
+            shortcut, residual = args[0]
+            return layer([residual, shortcut])
+        kwargs.pop("mask", None)  # of batch normalisation; images have none
+        return layer(*args, **kwargs)
+
+    return keras.models.clone_model(model, clone_function=convert, call_function=call)
+
+
+def _is(layer, classes):
+    """Whether a layer is of one of these very classes: a subclass may compute something else."""
+    return type(layer) in classes
+
+
+def _refused(model):
+    for operation in model.operations:
+        known = _is(operation, (*_KEPT, *_ADAPTED, *_WIDENED, layers.Flatten))
+        if _is(operation, (layers.Concatenate, layers.BatchNormalization)):
+            known = operation.axis in (-1, len(operation.output.shape) - 1)
+        elif _is(operation, (layers.Add,)):
+            known = len(operation.input) == 2 and operation.input[0].shape == operation.input[1].shape
+        if getattr(operation, "data_format", None) == "channels_first":
+            known = False
+        if not _is(operation, (layers.DepthwiseConv2D,)) and getattr(operation, "groups", 1) != 1:
+            known = False
+        if not known:
+            yield operation
+
+
+def _score_layers(model, feature_groups):
+    """Dense layers that return an output of the model, straight or through activations."""
+    producer = {id(operation.output): operation for operation in model.operations}
+    found = []
+    for output in model.outputs:
+        layer = producer[id(output)]
+        while _is(layer, (layers.Activation, layers.Softmax)):
+            layer = producer[id(layer.input)]
+        if _is(layer, (layers.Dense,)) and layer.units != feature_groups and len(layer.output.shape) == 2:
+            found.append(layer)
+    return found
+
+
+def _average_scores(dense, x, groups):
+    """Scores of each class, averaged over the feature groups."""
+    config = {**dense.get_config(), "units": groups * dense.units, "activation": None, "name": f"{dense.name}_scores"}
+    x = _offset_layer(OffsetDense, config, groups)(x)
+    x = OffsetAdapter(layers.Identity(), groups, invariant=True)(x)
+    x = layers.Reshape((groups, dense.units))(x)
+    x = layers.GlobalAveragePooling1D(name=dense.name)(x)
+    return x if dense.activation is keras.activations.linear else layers.Activation(dense.activation)(x)
+
+
+def _offset_layer(offset_class, config, groups):
+    for name in ("groups", "quantization_config"):
+        config.pop(name, None)
+    return offset_class.from_config({**config, "kernel_constraint": None, "feature_groups": groups})
+
+
+def _converted(layer, groups):
+    """The offset-equivariant version of one layer."""
+    config = layer.get_config()
+    if type(layer) in _WIDENED:
+        offset_class, width = _WIDENED[type(layer)]
+        config[width] = groups * max(1, round(config[width] / groups))
+        return _offset_layer(offset_class, config, groups)
+    if _is(layer, (layers.BatchNormalization,)):
+        return OffsetBatchNormalization.from_config({**config, "axis": -1, "feature_groups": groups})
+    if _is(layer, (layers.Add,)):
+        return OffsetAdd(groups, name=layer.name)
+    if _is(layer, (layers.Concatenate,)):
+        return OffsetConcatenate(groups, name=layer.name)
+    if _is(layer, (layers.Flatten,)) and len(layer.input.shape) == 4:
+        # Channels first, so that those of a group stay together.
+        return keras.Sequential([layers.Permute((3, 1, 2)), layers.Flatten()], name=layer.name)
+    plain = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
+    if (_is(layer, (layers.Activation,)) and layer.activation is keras.activations.relu) or (
+        _is(layer, (layers.ReLU,)) and plain.items() <= config.items()
+    ):
+        return OffsetReLU(groups, name=layer.name)
+    again = type(layer).from_config(config)
+    return OffsetAdapter(again, groups, name=f"offset_{layer.name}") if _is(layer, _ADAPTED) else again

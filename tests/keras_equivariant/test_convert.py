@@ -1,0 +1,115 @@
+import keras
+import numpy as np
+import pytest
+from helpers import random_array, randomise, relative_error, to_numpy
+from keras import layers
+from offsets import offset_error
+
+from keras_equivariant.constraints import project_constraints
+from keras_equivariant.convert import to_offset_equivariant
+
+
+def scrambled(model):
+    """Random weights on the constraint, and random statistics."""
+    randomise(model)
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+        elif isinstance(getattr(layer, "layer", None), layers.BatchNormalization):
+            layer.layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.layer.get_weights()])
+    return project_constraints(model)
+
+
+def ordinary_model(channels, head):
+    """Every layer that can be converted."""
+    inputs = keras.Input((12, 12, channels))
+    x = layers.ZeroPadding2D(1)(inputs)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    y = layers.DepthwiseConv2D(3, padding="same")(layers.Activation("relu")(x))
+    y = layers.Dropout(0.2)(layers.ReLU(max_value=6.0)(layers.LayerNormalization()(y)))
+    y = layers.Conv2D(16, 1, activation="swish")(y)
+    x = layers.Add()([x, layers.LeakyReLU()(y)])
+    x = layers.Concatenate()([x, layers.MaxPooling2D(2, 1, "same")(x), layers.Maximum()([x, y])])
+    x = layers.Conv2DTranspose(8, 4, strides=2, padding="same")(layers.AveragePooling2D(2)(x))
+    if head == "map":
+        outputs = layers.Conv2D(channels, 1)(x)
+    elif head == "flat":
+        outputs = layers.Dense(5, activation="softmax")(layers.Dense(7)(layers.Flatten()(x)))
+    else:
+        outputs = layers.Dense(channels)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, outputs, name="ordinary")
+
+
+@pytest.mark.parametrize("groups", [1, 3, 8])
+@pytest.mark.parametrize("head", ["map", "flat", "features"])
+def test_every_layer(head, groups):
+    original = ordinary_model(groups, head)
+    model = scrambled(to_offset_equivariant(original, groups))
+    assert model.output_shape == original.output_shape and model.name == original.name
+    x = random_array(2, 12, 12, groups)
+    if head == "flat" or (groups == 1 and head == "features"):
+        moved = model(x + random_array(2, 1, 1, groups, seed=1))
+        if head == "flat":
+            assert relative_error(moved, model(x)) < 1e-4
+            np.testing.assert_allclose(to_numpy(model(x)).sum(axis=1), 1, rtol=1e-5)
+            return
+    assert offset_error(model, x, groups) < 1e-5
+
+
+def test_widths_move_to_the_closest_multiple():
+    inputs = keras.Input((8, 8, 3))
+    x = inputs
+    for width in (1, 16, 64, 256, 100):
+        x = layers.Conv2D(width, 1)(x)
+    model = to_offset_equivariant(keras.Model(inputs, x))
+    assert [layer.output.shape[-1] for layer in model.layers[1:]] == [3, 15, 63, 255, 99]
+
+
+def test_a_sequential_model_trains():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(6, 3), layers.Flatten(), layers.Dense(4)])
+    converted = to_offset_equivariant(model)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    converted.compile("adam", loss, jit_compile=False)
+    x, labels = random_array(8, 8, 8, 3), np.arange(8) % 4
+    losses = [float(converted.train_on_batch(x, labels)) for _ in range(20)]
+    assert losses[-1] < losses[0]
+    assert relative_error(converted(x + random_array(8, 1, 1, 3, seed=1)), converted(x)) < 1e-4
+
+
+def test_a_residual_network_of_keras_applications(tmp_path):
+    original = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=10)
+    model = to_offset_equivariant(original)
+    assert model.output_shape == (None, 10)
+    x = random_array(2, 32, 32, 3)
+    shift = random_array(2, 1, 1, 3, seed=1)
+    assert relative_error(model(x + shift), model(x)) < 1e-4
+    assert relative_error(original(x + shift), original(x)) > 1e-3
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert not kinds & {"Conv2D", "Dense", "BatchNormalization", "Activation", "Add", "ZeroPadding2D"} - {"Activation"}
+
+
+def test_layers_that_cannot_be_converted_are_named():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(6, 3, groups=3, name="blockwise")(inputs)
+    x = layers.SeparableConv2D(6, 3, name="separable")(layers.ReLU()(x))
+    x = layers.Multiply(name="gate")([x, x])
+    x = layers.Reshape((16, 6), name="tokens")(x)
+    with pytest.raises(ValueError, match="blockwise.*separable.*gate.*tokens") as error:
+        to_offset_equivariant(keras.Model(inputs, x))
+    assert "re_lu" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: to_offset_equivariant("resnet"), "functional or sequential Keras model. Received: model='resnet'"),
+        (lambda: to_offset_equivariant(ordinary_model(3, "map"), 0), "Received: feature_groups=0"),
+        (lambda: to_offset_equivariant(ordinary_model(4, "map"), 3), "Received: channels=4"),
+        (lambda: to_offset_equivariant(keras.Sequential([layers.Dense(2)])), "functional or sequential"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,273 @@
+"""Residual networks for images under any light: ordinary ones, and the same made offset-equivariant.
+
+The offset-equivariant networks take standardised logarithmic RGB (`LogRGB`), where a change of the light adds one
+offset to each colour. All their layers pass it on; at the end the scores of each colour are taken relative to their
+mean over the classes and averaged over the colours, so the logits do not depend on the light at all.
+
+Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.1;
+[He et al., 2016](https://arxiv.org/abs/1512.03385).
+"""
+
+import keras
+from keras import layers
+
+from keras_equivariant.layers import (
+    GridCentring2D,
+    OffsetAdapter,
+    OffsetAdd,
+    OffsetBatchNormalization,
+    OffsetConv2D,
+    OffsetDense,
+    OffsetGroupConv2D,
+    OffsetReLU,
+)
+from zoo.registry import register
+
+_INITIALIZER = "he_normal"
+_MOMENTUM = 0.9
+
+
+@register
+def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3, name="resnet20"):
+    """The ordinary residual network of 20 layers for CIFAR-10, with shortcuts that have no parameters (option A).
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised images.
+        classes: Number of classes.
+        filters: Numbers of channels of the three stages.
+        blocks: Number of residual blocks of each stage.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits; 270,410 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> resnet20().output_shape
+    (None, 10)
+    """
+    return _small_resnet(_Ordinary(), input_shape, classes, filters, blocks, name)
+
+
+@register
+def offset_resnet20(
+    input_shape=(32, 32, 3), classes=10, filters=(15, 33, 63), blocks=3, feature_groups=3, name="offset_resnet20"
+):
+    """The offset-equivariant residual network of 20 layers.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised logarithms of linear RGB.
+        classes: Number of classes.
+        filters: Numbers of channels of the three stages, multiples of `feature_groups`.
+        blocks: Number of residual blocks of each stage.
+        feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits, which ignore the colour of the light; 267,294 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> offset_resnet20().output_shape
+    (None, 10)
+    """
+    return _small_resnet(_Offset(feature_groups), input_shape, classes, filters, blocks, name)
+
+
+@register
+def p4_offset_resnet20(
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(6, 15, 33),
+    blocks=3,
+    feature_groups=3,
+    symmetry="p4",
+    name="p4_offset_resnet20",
+):
+    """The residual network of 20 layers that ignores both the orientation of the image and the colour of the light.
+
+    The offset constraint sums over taps, orientations and channels, so it goes together with a symmetry group. Before
+    each strided convolution, a mean over 2x2 pixels makes the sampling grid symmetric where it is not.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised logarithms of linear RGB.
+        classes: Number of classes.
+        filters: Numbers of feature maps on the symmetry group of the three stages, multiples of `feature_groups`.
+        blocks: Number of residual blocks of each stage.
+        feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        symmetry: Name of the symmetry group.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits, which neither a turn nor the light changes; 267,528 trainable
+        parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> p4_offset_resnet20().output_shape
+    (None, 10)
+    """
+    return _small_resnet(_Offset(feature_groups, symmetry), input_shape, classes, filters, blocks, name)
+
+
+@register
+def resnet50(input_shape=(224, 224, 3), classes=1000, filters=64, name="resnet50"):
+    """The ordinary residual network of 50 layers, with the strides in the 3x3 convolutions.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised images.
+        classes: Number of classes.
+        filters: Number of channels of the first stage, before expansion by 4; it doubles with each stage.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits; 25,557,032 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> resnet50(filters=6).output_shape
+    (None, 1000)
+    """
+    return _large_resnet(_Ordinary(use_bias=False), input_shape, classes, filters, name)
+
+
+@register
+def offset_resnet50(input_shape=(224, 224, 3), classes=1000, filters=63, feature_groups=3, name="offset_resnet50"):
+    """The offset-equivariant residual network of 50 layers.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised logarithms of linear RGB.
+        classes: Number of classes.
+        filters: Number of channels of the first stage, a multiple of `feature_groups`, before expansion by 4; it
+            doubles with each stage.
+        feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images to logits, which ignore the colour of the light; 28,831,107 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> offset_resnet50(filters=6).output_shape
+    (None, 1000)
+    """
+    return _large_resnet(_Offset(feature_groups, use_bias=False), input_shape, classes, filters, name)
+
+
+def _small_resnet(kit, input_shape, classes, filters, blocks, name):
+    """A 3x3 convolution, three stages of blocks of two convolutions, mean, scores."""
+    if len(filters) != 3:
+        raise ValueError(f"`filters` must be three numbers. Received: filters={filters}")
+    if blocks < 1:
+        raise ValueError(f"`blocks` must be at least 1. Received: blocks={blocks}")
+    inputs = keras.Input(input_shape)
+    x = kit.normalise(kit.convolve(inputs, filters[0], 3), relu=True)
+    for stage, channels in enumerate(filters):
+        for block in range(blocks):
+            strides = 2 if stage > 0 and block == 0 else 1
+            x = kit.centre(x, strides)
+            y = kit.normalise(kit.convolve(x, channels, 3, strides), relu=True)
+            y = kit.normalise(kit.convolve(y, channels, 3))
+            x = kit.relu(kit.add(y, x, strides))
+    return keras.Model(inputs, kit.scores(x, classes), name=name)
+
+
+def _large_resnet(kit, input_shape, classes, filters, name):
+    """A 7x7 convolution, max pooling, four stages of bottleneck blocks, mean, scores."""
+    inputs = keras.Input(input_shape)
+    x = kit.normalise(kit.convolve(inputs, filters, 7, 2), relu=True)
+    x = layers.MaxPooling2D(3, 2, "same")(x)
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        channels = filters * 2**stage
+        for block in range(blocks):
+            strides = 2 if stage > 0 and block == 0 else 1
+            shortcut = x
+            if block == 0:
+                shortcut = kit.normalise(kit.convolve(x, 4 * channels, 1, strides))
+            y = kit.normalise(kit.convolve(x, channels, 1), relu=True)
+            y = kit.normalise(kit.convolve(y, channels, 3, strides), relu=True)
+            y = kit.normalise(kit.convolve(y, 4 * channels, 1))
+            x = kit.relu(kit.add(y, shortcut))
+    return keras.Model(inputs, kit.scores(x, classes), name=name)
+
+
+class _Ordinary:
+    """The parts of an ordinary network."""
+
+    def __init__(self, use_bias=True):
+        self.convolution = {"padding": "same", "use_bias": use_bias, "kernel_initializer": _INITIALIZER}
+
+    def convolve(self, x, channels, size, strides=1):
+        return layers.Conv2D(channels, size, strides, **self.convolution)(x)
+
+    def normalise(self, x, relu=False):
+        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        return self.relu(x) if relu else x
+
+    def relu(self, x):
+        return layers.ReLU()(x)
+
+    def centre(self, x, strides):
+        return x
+
+    def add(self, residual, shortcut, strides=1):
+        if strides > 1:
+            shortcut = layers.MaxPooling2D(1, strides)(shortcut)
+        height, width, channels = shortcut.shape[1:]
+        missing = residual.shape[-1] - channels
+        if missing:
+            flat = layers.Reshape((height * width, channels, 1))(shortcut)
+            shortcut = layers.Reshape(residual.shape[1:])(layers.ZeroPadding2D(((0, 0), (0, missing)))(flat))
+        return layers.Add()([residual, shortcut])
+
+    def scores(self, x, classes):
+        return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D()(x))
+
+
+class _Offset(_Ordinary):
+    """The same parts made offset-equivariant, on the plane or on a symmetry group."""
+
+    def __init__(self, feature_groups, symmetry=None, use_bias=True):
+        super().__init__(use_bias)
+        self.groups = feature_groups
+        self.symmetry = symmetry
+        self.convolution["feature_groups"] = feature_groups
+
+    def convolve(self, x, channels, size, strides=1):
+        if self.symmetry is None:
+            return OffsetConv2D(channels, size, strides, **self.convolution)(x)
+        return OffsetGroupConv2D(channels, size, self.symmetry, strides=strides, **self.convolution)(x)
+
+    def normalise(self, x, relu=False):
+        activation = "relu" if relu else None
+        return OffsetBatchNormalization(momentum=_MOMENTUM, feature_groups=self.groups, activation=activation)(x)
+
+    def relu(self, x):
+        return OffsetReLU(self.groups)(x)
+
+    def centre(self, x, strides):
+        return x if self.symmetry is None or strides == 1 else GridCentring2D(3, strides, "same")(x)
+
+    def add(self, residual, shortcut, strides=1):
+        return OffsetAdd(self.groups, strides)([residual, shortcut])
+
+    def scores(self, x, classes):
+        pooling = layers.GlobalAveragePooling2D if self.symmetry is None else layers.GlobalAveragePooling3D
+        scores = OffsetDense(self.groups * classes, feature_groups=self.groups)(pooling()(x))
+        scores = OffsetAdapter(layers.Identity(), self.groups, invariant=True)(scores)
+        return layers.GlobalAveragePooling1D(name="logits")(layers.Reshape((self.groups, classes))(scores))
