@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from training.recipes import rotated_digits, rotated_mnist
+from training.recipes import bouvrie, rotated_digits, rotated_mnist
 from training.recipes.recipe import Recipe
 
 # The first is the default.
-_RECIPES = {recipe.name: recipe for module in (rotated_digits, rotated_mnist) for recipe in module.RECIPES}
+_RECIPES = {recipe.name: recipe for module in (rotated_digits, rotated_mnist, bouvrie) for recipe in module.RECIPES}
 
 
 def list_recipes():
