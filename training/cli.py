@@ -74,6 +74,12 @@ def _parser():
     command.add_argument("--format", default="markdown", metavar="NAME", help="of the table: markdown or json")
     command.add_argument("--output", metavar="PNG", help="picture to draw the learning curves in")
     command.set_defaults(run=_report)
+
+    command = commands.add_parser("study", help="run a study of diffusion spectral entropy")
+    command.add_argument("name", metavar="NAME", help="as listed by `keras-equivariant list`")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    command.add_argument("--output", metavar="DIR", help="folder for the results; default: runs/study-NAME-SEED")
+    command.set_defaults(run=_study)
     return parser
 
 
@@ -97,6 +103,7 @@ def _import_tensorflow_quietly():
 def _list(arguments):
     import zoo
     from training.recipes import get_recipe, list_recipes
+    from training.studies import list_studies
 
     print("Recipes:")
     for name in list_recipes():
@@ -104,6 +111,9 @@ def _list(arguments):
     print("Models:")
     for name in zoo.list_models():
         print(f"  {name:<24}{zoo.get_builder(name).__doc__.splitlines()[0]}")
+    print("Studies:")
+    for name, description in list_studies().items():
+        print(f"  {name:<24}{description}")
 
 
 def _fit(arguments):
@@ -155,6 +165,15 @@ def _report(arguments):
     print(format_table(rows, arguments.format))
     if arguments.output:
         draw_comparison(arguments.output, rows, histories)
+
+
+def _study(arguments):
+    from training.studies import run_study
+
+    output = arguments.output or os.path.join("runs", f"study-{arguments.name}-{arguments.seed}")
+    run_study(arguments.name, output, arguments.seed)
+    print(os.path.join(output, "results.json"))
+    print(os.path.join(output, "figure.png"))
 
 
 def _print_table(metrics):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 import zoo
+from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from training import data as datasets
 from training.augmentations import get_augmentation
 from training.batch_norm import reestimate_batch_norm
@@ -25,6 +26,7 @@ from training.report import draw_report
 from training.run_folder import find_finished_run, open_run, read_json, write_json
 
 CHECKED_IMAGES = 64
+_ENTROPY_IMAGES = 500
 
 
 def fit(recipe, output, resume=False, data_dir=None):
@@ -140,6 +142,7 @@ def _train(recipe, data, preprocess, run):
         shuffle=False,
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
+            _entropy_of_embedding(data.train if data.validation is None else data.validation, preprocess),
             checkpoint,
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         ],
@@ -192,6 +195,13 @@ def _schedule(schedule, learning_rate, steps, epochs):
 
 def _training_batches(recipe, data, preprocess, initial_epoch):
     return training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed, initial_epoch)
+
+
+def _entropy_of_embedding(split, preprocess):
+    """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
+    images = np.asarray(preprocess(split.scaled_images(_ENTROPY_IMAGES)))
+    labels = split.labels[:_ENTROPY_IMAGES]
+    return DiffusionSpectralEntropy(images, labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
 
 
 def _config(recipe, data_dir):

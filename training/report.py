@@ -15,7 +15,7 @@ _BLUE, _ORANGE = "#1f77b4", "#ff7f0e"
 
 
 def draw_report(path, model, data, preprocess, history, metrics):
-    """Draws learning curves, a test image in four rotations with the predictions for each, and learned filters.
+    """Draws learning curves, the entropy of the embedding, an image in four rotations, and learned filters.
 
     Args:
         path: PNG file to write.
@@ -39,11 +39,19 @@ def draw_report(path, model, data, preprocess, history, metrics):
 
 
 def _draw_curves(figure, history):
-    for axes, quantity, scale in zip(figure.subplots(1, 2), ("loss", "error"), ("log", "linear"), strict=True):
+    loss, error, entropy = figure.subplots(1, 3)
+    for axes, quantity in ((loss, "loss"), (error, "error")):
         for prefix, label, colour in (("", "training", _BLUE), ("val_", "validation", _ORANGE)):
             if f"{prefix}loss" in history[0]:
                 axes.plot(*curve(history, prefix, quantity), label=label, color=colour)
-        axes.set(xlabel="epoch", ylabel="error (%)" if quantity == "error" else quantity, yscale=scale)
+    for name, label, colour in (("dse", "of the embedding", _BLUE), ("dsmi_y", "shared with the labels", _ORANGE)):
+        epochs, _ = curve(history, "", "loss")
+        entropy.plot(epochs, [row[name] for row in history], label=label, color=colour)
+    loss.set(ylabel="loss", yscale="log")
+    error.set(ylabel="error (%)")
+    entropy.set(ylabel="diffusion spectral entropy (bits)")
+    for axes in (loss, error, entropy):
+        axes.set(xlabel="epoch")
         axes.grid(alpha=0.3)
         axes.legend()
 

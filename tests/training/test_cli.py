@@ -52,6 +52,7 @@ def test_a_run_folder_is_complete(run):
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    assert all(0 < float(row["dsmi_y"]) < float(row["dse"]) < np.log2(200) for row in rows)
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["epochs"] == 2
     assert config["versions"]["keras"] == keras.__version__
@@ -116,7 +117,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
 def test_list(capsys):
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
-    for name in ("rotated_digits", "p4cnn", "p4cnn_rotation_pooling", "z2cnn"):
+    for name in ("rotated_digits", "p4cnn", "p4cnn_rotation_pooling", "z2cnn", "label_corruption"):
         assert f"  {name} " in printed
 
 
@@ -127,6 +128,7 @@ def test_list(capsys):
         (["fit", "--precision", "float7"], r"`precision` must be one of \[.*'mixed_bfloat16'.*Received: .*'float7'"),
         (["fit", "--distribute", "jax"], "'jax' needs KERAS_BACKEND=jax. Received: distribution='jax'"),
         (["fit", "rotated_mnist", "--data-dir", "{file}"], "could not be loaded.*Received: data_dir=.*file"),
+        (["study", "nothing"], r"`study` must be one of \[.*'clusters'.*Received: study='nothing'"),
         (["report", "{run}", "{new}"], "must be the folder of a finished run"),
         (["report", "{run}", "--format", "pdf"], r"\['markdown', 'json'\]. Received: format='pdf'"),
         (["fit", "--model", "nothing"], r"must be one of \[.*'p4cnn'.*Received: name='nothing'"),
