@@ -81,7 +81,7 @@ def transform_feature_map(feature_map, symmetry, element, subgroup=None):
     return planar.reshape(*planar.shape[:-1], *feature_map.shape[-2:])
 
 
-def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output_subgroup=None):
+def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output_subgroup=None, feature_groups=None):
     """Measures how far a model or layer is from commuting with a symmetry group.
 
     The largest relative deviation over all elements g of the point group,
@@ -98,6 +98,9 @@ def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output
         symmetry: Name of the symmetry group, or `None` for the one that the model's own layers name.
         input_subgroup: Name of the subgroup whose cosets the input's orientations are, if it is a map on a quotient.
         output_subgroup: The same for the output.
+        feature_groups: int, the number of feature groups, to measure how far the model is from passing offsets on,
+            f(x + G d) from f(x) + G d, for random d; or from ignoring them, f(x + G d) from f(x), where that is closer
+            or the output channels do not split into groups, as those of logits. With a symmetry too, both count.
 
     Returns:
         The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one.
@@ -116,12 +119,13 @@ def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output
     Reference:
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equation 1.
     """
-    symmetry = _symmetry_of(model) if symmetry is None else symmetry
+    if symmetry is None and feature_groups is None:
+        symmetry = _symmetry_of(model)
     inputs = ops.convert_to_numpy(inputs)
     outputs = ops.convert_to_numpy(model(inputs)).astype("float64")
     scale = np.abs(outputs).max()
-    deviations = []
-    for element in range(get_symmetry(symmetry).order):
+    deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
+    for element in range(0 if symmetry is None else get_symmetry(symmetry).order):
         moved_inputs = _transform(inputs, symmetry, element, input_subgroup)
         moved_outputs = _transform(outputs, symmetry, element, output_subgroup)
         difference = ops.convert_to_numpy(model(moved_inputs)).astype("float64") - moved_outputs
@@ -215,6 +219,26 @@ def _deviation(moved, output, kind, symmetry, element):
     if expected.shape != moved.shape:
         return np.nan
     return np.abs(moved - expected).max() / max(np.abs(output).max(), np.finfo("float64").tiny)
+
+
+def _offset_deviation(model, inputs, outputs, feature_groups):
+    """The largest deviation over random offsets, one for each image and feature group, from the closer of two laws."""
+    if not isinstance(feature_groups, int) or feature_groups < 1 or inputs.shape[-1] % feature_groups != 0:
+        raise ValueError(
+            f"`feature_groups` must be positive and divide the number of input channels. "
+            f"Received: feature_groups={feature_groups}, inputs of shape {inputs.shape}"
+        )
+    offsets = np.random.default_rng(0).normal(size=(len(inputs), feature_groups))
+
+    def spread(like):
+        channels = np.repeat(offsets, like.shape[-1] // feature_groups, axis=1)
+        return channels.reshape(len(like), *[1] * (like.ndim - 2), like.shape[-1])
+
+    moved = ops.convert_to_numpy(model((inputs + spread(inputs)).astype(inputs.dtype))).astype("float64")
+    invariance = np.abs(moved - outputs).max()
+    if outputs.shape[-1] % feature_groups != 0:
+        return invariance
+    return min(invariance, np.abs(moved - outputs - spread(outputs)).max())
 
 
 def _transform(array, symmetry, element, subgroup):
