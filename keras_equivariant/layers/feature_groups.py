@@ -68,8 +68,11 @@ def spread(pooled, like, channels=None):
 
 
 def maximum(x, y):
-    """The larger one; in float64 as a sum, because `ops.maximum` returns float32 on PyTorch then."""
-    return ops.relu(x - y) + y if "float64" in str(x.dtype) else ops.maximum(x, y)
+    """The larger one, y being constant over positions.
+
+    As a sum, because the gradient of a rectifier is cheap, and `ops.maximum` returns float32 for float64 on PyTorch.
+    """
+    return ops.relu(x - y) + y
 
 
 def projected(initializer, projection):

@@ -104,9 +104,11 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         term = phi - factor * (phi + mean)
         if self.center:
             term = term + ops.cast(self.beta, x.dtype)
-        outputs = factor * x + _beside(term, x)
-        if self.activation is not None:
-            outputs = maximum(outputs, _beside(self._over_groups(factor * channel_means + term), x))
+        if self.activation is None:
+            outputs = factor * x + _beside(term, x)
+        else:
+            means = self._over_groups(factor * channel_means + term)
+            outputs = ops.relu(factor * x + _beside(term - means, x)) + _beside(means, x)
         return ops.cast(outputs, self.compute_dtype)
 
     def _over_groups(self, values):
