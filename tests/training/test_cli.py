@@ -178,6 +178,7 @@ def test_report_compares_runs(run, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["model"] == "p4cnn"
 
 
+@pytest.mark.filterwarnings("ignore:The embedding of epoch")
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_good_weights(tmp_path):
     recipe = get_recipe("rotated_digits", model="z2cnn", epochs=3, batch_size=100)
     explosive = {"class_name": "SGD", "config": {"learning_rate": 1e30}}
