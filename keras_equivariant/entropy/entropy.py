@@ -1,6 +1,9 @@
 """From eigenvalues, a matrix or points to the diffusion spectral entropy, in bits."""
 
+import functools
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from keras_equivariant.entropy.approximation import (
     EXACT_BELOW,
@@ -19,6 +22,7 @@ from keras_equivariant.entropy.matrix import (
 from keras_equivariant.entropy.spectrum import exact_spectrum, symmetric_spectrum
 
 METHODS = ("exact", "approximate")
+_SINGLE_THREAD_UP_TO = 1000  # points
 
 
 def entropy_of_spectrum(eigenvalues, t=1, weights=None):
@@ -144,7 +148,9 @@ def entropy_of_points(x, sigma, t, normalisation, method, seed):
     if method == "approximate" and len(x) >= EXACT_BELOW:
         matrix = build_matrix(x, sigma, normalisation, "float32")
         return _evaluate(approximate_symmetric_spectrum(matrix, seed), t)
-    return entropy_of_spectrum(symmetric_spectrum(build_matrix(x, sigma, normalisation), overwrite=True), t), 0.0
+    with _threads_for(len(x)):
+        eigenvalues = symmetric_spectrum(build_matrix(x, sigma, normalisation), overwrite=True)
+    return entropy_of_spectrum(eigenvalues, t), 0.0
 
 
 def check_options(t, normalisation, method, max_points):
@@ -154,6 +160,16 @@ def check_options(t, normalisation, method, max_points):
     check_choice("method", method, METHODS)
     if max_points is not None and (not isinstance(max_points, int) or max_points < 2):
         raise ValueError(f"`max_points` must be None or an integer of at least 2. Received: max_points={max_points!r}")
+
+
+def _threads_for(points):
+    """One thread for small matrices: several wait for one another, for minutes while a model trains beside them."""
+    return _linear_algebra_threads().limit(limits=1 if points <= _SINGLE_THREAD_UP_TO else None, user_api="blas")
+
+
+@functools.cache
+def _linear_algebra_threads():
+    return ThreadpoolController()
 
 
 def _evaluate(spectrum, t):

@@ -8,7 +8,7 @@ from training.studies.images import compile_classifier, load_images, small_convn
 from training.studies.results import draw_lines, new_figure, save
 
 SIGMA, TIME = 10.0, 1
-BATCH_SIZE = 100
+BATCH_SIZE = 50
 
 
 def run(
@@ -16,8 +16,8 @@ def run(
     seed=0,
     runs=3,
     epochs=2,
-    training_images=4000,
-    measured_images=1000,
+    training_images=2500,
+    measured_images=500,
     deviations=(0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
 ):
     """Trains the same network from kernels of each deviation, for the same number of epochs.

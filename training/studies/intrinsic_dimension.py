@@ -6,7 +6,7 @@ from keras_equivariant.entropy import binned_shannon_entropy, diffusion_spectral
 from training.studies.results import draw_lines, new_figure, save
 
 SIGMA, TIME, NOISE = 10.0, 1, 0.1
-AMBIENT = 2048
+AMBIENT, SCALE = 2048, 5.0  # of the coordinates, so that a direction is about as wide as the kernel
 
 
 def run(output, seed=0, points=500, runs=5, dimensions=(1, 2, 4, 8, 16, 32, 64), sizes=(50, 100, 200, 400)):
@@ -53,4 +53,4 @@ def _mixed(random, n, share):
 def _embed(random, x):
     """Turns points of few coordinates into points of many, with noise."""
     axes = np.linalg.qr(random.normal(size=(AMBIENT, x.shape[1])))[0]
-    return np.sqrt(AMBIENT) * x @ axes.T + NOISE * random.normal(size=(len(x), AMBIENT))
+    return SCALE * x @ axes.T + NOISE * random.normal(size=(len(x), AMBIENT))

@@ -1,6 +1,7 @@
 """Simulated data of the studies."""
 
 import numpy as np
+from sklearn.datasets import make_blobs
 
 
 def tight_clusters(random, clusters, points, dimensions=20, distance=100.0):
@@ -21,11 +22,9 @@ def tree(random, branches, points, dimensions=20, length=40.0, noise=0.5):
 
 
 def blobs(random, classes, points, dimensions):
-    """Gaussian blobs of unit deviation, their centres five deviations from the origin, and the blob of each point."""
-    labels = np.arange(points) % classes
-    centres = random.normal(size=(classes, dimensions))
-    centres *= 5 / np.linalg.norm(centres, axis=1, keepdims=True)
-    return centres[labels] + random.normal(size=(points, dimensions)), labels
+    """Gaussian blobs as scikit-learn makes them: of unit deviation, the centres' coordinates between -10 and 10."""
+    state = int(random.integers(2**31))
+    return make_blobs(points, dimensions, centers=classes, random_state=state)
 
 
 def corrupt(random, labels, share):

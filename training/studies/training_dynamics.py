@@ -10,7 +10,7 @@ from training.studies.results import draw_lines, new_figure, save
 from training.studies.simclr import PairLoss, pairs_of_views
 
 SIGMA, TIME = 10.0, 1
-BATCH_SIZE = 100
+BATCH_SIZE = 50
 PANELS = {
     "dse": "DSE of Z (Figure 6)",
     "dsmi_y": "DSMI of Z and labels (Figure 7)",
@@ -23,7 +23,7 @@ REPORTED = {
 }
 
 
-def run(output, seed=0, runs=3, epochs=10, training_images=4000, measured_images=1000):
+def run(output, seed=0, runs=3, epochs=8, training_images=2500, measured_images=500):
     """Trains a small network in each way, and measures before the training and after each epoch.
 
     Random labels are to be learned by heart, so they are a quarter of the images, for as many steps in all.

@@ -15,6 +15,7 @@ class Penalty(keras.layers.Layer):
     def __init__(self, regulariser, **kwargs):
         super().__init__(**kwargs)
         self.regulariser = regulariser
+        self.built = True
 
     def call(self, x):
         return keras.ops.reshape(self.regulariser(x), (1,))
