@@ -68,7 +68,7 @@ def ways(sigma):
     }
 
 
-def compare(kind, size, rounds, names):
+def compare(kind, size, rounds, names, clock):
     x = make_points(kind, size)
     functions = ways(median_bandwidth(x) / 2 if kind.endswith("trained") else SIGMA)
     seconds, results = {name: [] for name in names}, {}
@@ -76,9 +76,9 @@ def compare(kind, size, rounds, names):
         functions[name](x[:1200])  # warms up
     for _ in range(rounds):
         for name in names:
-            start = time.perf_counter()
+            start = clock()
             results[name] = functions[name](x)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     value, estimate = results["approximate"]
     row = {"kind": kind, "size": size, "entropy": results["package"][0], "seconds": medians}
@@ -127,13 +127,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, default=4000, help="number of points, or 0")
     parser.add_argument("--json", help="file to write the results to")
+    parser.add_argument("--cpu", action="store_true", help="compare processor time; with one thread, on a busy machine")
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.cpu else time.perf_counter
     rows, memory = [], {}
     print("kind        size  entropy   package  exact x  approx x   error   estimate")
     for size in arguments.sizes:
-        rows += [compare(kind, size, arguments.rounds, ("package", "exact", "approximate")) for kind in arguments.kinds]
+        rows += [
+            compare(kind, size, arguments.rounds, ("package", "exact", "approximate"), clock)
+            for kind in arguments.kinds
+        ]
     for size in arguments.large:
-        rows.append(compare(arguments.kinds[0], size, 1, ("package", "approximate")))
+        rows.append(compare(arguments.kinds[0], size, 1, ("package", "approximate"), clock))
     if arguments.memory:
         memory = {name: peak_memory(name, arguments.memory) for name in ("package", "exact", "approximate")}
         for name, mebibytes in memory.items():
