@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from training.illuminants import draw_jitter, jitter
 from training.transforms import rotate, shift_and_flip
 
 
@@ -44,6 +45,7 @@ def _draw_shifts_and_flips(key, count):
 
 
 _AUGMENTATIONS = {
+    "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True),
     "rotate": Augmentation(_draw_angles, rotate),
     "shift_and_flip": Augmentation(_draw_shifts_and_flips, shift_and_flip),
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_equivariant.equivariance import equivariance_error
+from training.illuminants import test_saturations
 from training.pipelines import TEST_ANGLES, rotated_batches, test_batches
 
 BATCH_SIZE = 500
@@ -45,6 +46,7 @@ class Evaluation:
 
 _EVALUATIONS = {
     "plain": Evaluation(_plain, test_batches),
+    "saturations": Evaluation(test_saturations, test_batches),
     "rotations": Evaluation(_rotations, rotated_batches),
 }
 

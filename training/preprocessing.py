@@ -9,6 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from training.illuminants import StandardisedLogRGB
+
 
 @dataclasses.dataclass(frozen=True)
 class Standardise:
@@ -32,7 +34,7 @@ class Standardise:
         return (images - self.mean) / self.deviation
 
 
-_PREPROCESSINGS = {"standardise": Standardise}
+_PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB}
 
 
 def list_preprocessings():

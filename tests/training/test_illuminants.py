@@ -1,0 +1,108 @@
+import colorsys
+import json
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import relative_error
+
+import zoo
+from keras_equivariant.layers import RandomIlluminant
+from training import illuminants
+from training.data import LabelledImages, Split
+from training.evaluations import get_evaluation
+from training.preprocessing import fit_preprocessing
+from training.recipes import get_recipe
+
+
+def images(count=6, size=16, low=0.0):
+    return np.random.default_rng(0).uniform(low, 1, (count, size, size, 3)).astype("float32")
+
+
+def test_log_rgb_is_standardised_for_each_colour():
+    x = images() * np.array([1, 0.5, 0.2], "float32")
+    preprocess = fit_preprocessing("log_rgb", x)
+    y = np.asarray(preprocess(x), "float64")
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1, atol=1e-4)
+    np.testing.assert_allclose(next(iter(tf.data.Dataset.from_tensors(x).map(preprocess))), y, atol=1e-5)
+
+
+def test_light_is_an_offset_after_the_preprocessing():
+    x = images(low=0.3)
+    preprocess = fit_preprocessing("log_rgb", x)
+    lit = RandomIlluminant(0.8, in_prediction=True, seed=1)(x)
+    offsets = np.asarray(preprocess(np.asarray(lit))) - np.asarray(preprocess(x))
+    np.testing.assert_allclose(offsets, np.broadcast_to(offsets[:, :1, :1], offsets.shape), atol=1e-3)
+    assert np.abs(offsets).max() > 0.3
+
+
+def test_jitter_changes_what_it_says():
+    x = images(3, 4)
+    neutral = np.array([[1, 1, 1, 0]] * 3, "float32")
+    np.testing.assert_allclose(illuminants.jitter(x, neutral), x, atol=1e-5)
+    turned = illuminants.jitter(x, neutral + np.array([0, 0, -0.5, 0.25], "float32")).numpy()
+    for before, after in zip(x.reshape(-1, 3), turned.reshape(-1, 3), strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*before)
+        np.testing.assert_allclose(after, colorsys.hsv_to_rgb((hue + 0.25) % 1, 0.5 * saturation, value), atol=1e-4)
+    np.testing.assert_allclose(illuminants.jitter(x, neutral * [[0.5, 1, 1, 0]]), x / 2, atol=1e-5)
+    flat = illuminants.jitter(x, neutral * [[1, 0, 1, 0]]).numpy()
+    assert np.ptp(flat, axis=(1, 2, 3)).max() < 1e-5, "without contrast, one grey"
+    drawn = illuminants.draw_jitter(tf.constant([1, 2], tf.int64), 1000).numpy()
+    np.testing.assert_array_equal(drawn, illuminants.draw_jitter(tf.constant([1, 2], tf.int64), 1000))
+    assert drawn[:, :3].min() > 0.6 and drawn[:, :3].max() < 1.4 and np.abs(drawn[:, 3]).max() < 0.1
+    assert np.unique(drawn[:, 0]).size > 900
+
+
+def test_an_offset_equivariant_network_errs_alike_under_any_light():
+    x = images(40, 16, low=0.3)
+    model = zoo.offset_resnet20((16, 16, 3), 4, (3, 6, 9), 1)
+    preprocess = fit_preprocessing("log_rgb", x)
+    labels = np.asarray(model(np.asarray(preprocess(x)))).argmax(axis=1)
+    labels[:10] = (labels[:10] + 1) % 4
+    data = LabelledImages(Split(x, labels), Split(x, labels), 4)
+    found = get_evaluation("saturations").test(model, data, preprocess)
+    assert found["test_error"] == 25
+    assert list(found["test_error_by_saturation"]) == [str(s) for s in illuminants.SATURATIONS]
+    assert {found["test_error_by_saturation"][s] for s in ("0.0", "0.5", "0.9")} == {25}
+
+
+def test_bytes_and_floats_are_lit_alike():
+    x = (255 * images(4)).astype("uint8")
+    batches = [
+        next(iter(illuminants.lit_batches(Split(v, np.arange(4)), lambda images: images, 4, 0.5)))[0]
+        for v in (x, x.astype("float32") / 255)
+    ]
+    assert relative_error(*batches) < 1e-6
+    assert relative_error(batches[0], x / 255) > 0.1
+
+
+def test_the_picture_of_several_runs(tmp_path, monkeypatch, capsys):
+    runs = []
+    for name in ("one", "two"):
+        metrics = tmp_path / f"{name}.json"
+        metrics.write_text(json.dumps({"test_error_by_saturation": {"0.0": 8.0, "0.9": 9.0}}))
+        runs.append(types.SimpleNamespace(metrics=metrics))
+    monkeypatch.setattr(illuminants, "find_finished_run", lambda path: runs[int(path)])
+    monkeypatch.setattr("sys.argv", ["illuminants", "0", "1", "--output", str(tmp_path / "picture.png")])
+    illuminants.main()
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    runs[0].metrics.write_text("{}")
+    with pytest.raises(ValueError, match='evaluation "saturations". Received: 0'):
+        illuminants.draw_saturations(["0"], tmp_path / "picture.png")
+
+
+def test_the_recipes_are_those_of_the_paper():
+    steps = 50_000 // 128
+    for name in ("cifar10_light", "cifar10_light_original", "cifar10_light_jitter"):
+        recipe = get_recipe(name)
+        assert abs(recipe.epochs * steps - 64_000) < steps
+        assert [
+            abs(epoch * steps - n) < steps for epoch, n in zip(recipe.schedule["epochs"], (32_000, 48_000), strict=True)
+        ] == [
+            True,
+            True,
+        ]
+        assert isinstance(keras.optimizers.get(recipe.optimizer), keras.optimizers.SGD)
