@@ -24,7 +24,7 @@ class HalvedSquaredError(keras.losses.Loss):
 
     Example:
 
-    >>> print(float(HalvedSquaredError()([[1.0, -1.0, -1.0]], [[0.0, 0.0, 0.0]])))
+    >>> print(float(HalvedSquaredError()(np.array([[1.0, -1.0, -1.0]]), np.zeros((1, 3)))))
     1.5
 
     Reference:
@@ -57,7 +57,7 @@ class SparseHalvedSquaredError(HalvedSquaredError):
 
     Example:
 
-    >>> print(float(SparseHalvedSquaredError()([0], [[0.0, 0.0, 0.0]])))
+    >>> print(float(SparseHalvedSquaredError()(np.array([0]), np.zeros((1, 3)))))
     1.5
 
     Reference:

@@ -119,14 +119,16 @@ def test_bad_arguments():
 def test_learned_combinations_become_sparse_on_real_digits(tensorflow_backend):
     """A short training; `benchmarks/combinations.py` is the long one."""
     with np.load(pathlib.Path(os.environ["KERAS_EQUIVARIANT_DATA"]) / "mnist.npz") as data:
-        images, labels = data["x_train"][:6000, ..., None] / 255.0, data["y_train"][:6000].astype("int32")
+        images, labels = data["x_train"][:10000, ..., None] / 255.0, data["y_train"][:10000].astype("int32")
     images = ((images - images.mean()) / images.std()).astype("float32")
     shares = {}
-    for mixing, regularizer in (("sparsemax", None), ("softmax", keras.regularizers.L1(0.1))):
+    for mixing, regularizer in (("sparsemax", EntropyRegularizer(0.03)), ("softmax", keras.regularizers.L1(0.1))):
         model = zoo.bouvrie_cnn(mixing=mixing, mixing_regularizer=regularizer)
-        model.compile(LayerwiseSGD(0.01, momentum=0.9), SparseHalvedSquaredError(), ["accuracy"], jit_compile=False)
-        model.fit(images, labels, batch_size=32, epochs=2, verbose=0)
+        model.compile(
+            LayerwiseSGD(0.01, momentum=0.9), SparseHalvedSquaredError(), metrics=["accuracy"], jit_compile=False
+        )
+        model.fit(images, labels, batch_size=32, epochs=4, verbose=0)
         shares[mixing] = (to_numpy(model.get_layer("convolution_2").mixing_weights) == 0).mean()
-        assert model.evaluate(images, labels, verbose=0)[1] > 0.9
+        assert model.evaluate(images, labels, verbose=0)[1] > 0.9, shares
     assert shares["softmax"] == 0
-    assert shares["sparsemax"] > 0.1
+    assert shares["sparsemax"] >= 0.5
