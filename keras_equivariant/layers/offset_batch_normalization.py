@@ -119,7 +119,7 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
 
     def _batch_statistics(self, x, number, channel_means, phi):
         """Mean and variance of x - G phi(x) for each channel; the moving averages take them in."""
-        squares = channel_sums(x * x) / number
+        squares = channel_sums(ops.square(x)) / number
         images = ops.shape(x)[0]
         images = images if isinstance(images, int) else ops.cast(images, x.dtype)
         mean = ops.sum(channel_means - phi, axis=0) / images
