@@ -38,7 +38,7 @@ def create_with_random_weights(name, **arguments):
 
 
 def preprocess(images):
-    return LogRGB()(RemoveGamma()(images)) - 1.7
+    return to_numpy(LogRGB()(RemoveGamma()(images))) - 1.7
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
