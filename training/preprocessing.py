@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from training.illuminants import StandardisedLogRGB
+from training.zca import ContrastZca
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Standardise:
         return (images - self.mean) / self.deviation
 
 
-_PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB}
+_PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB, "contrast_zca": ContrastZca}
 
 
 def list_preprocessings():

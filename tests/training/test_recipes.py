@@ -26,7 +26,9 @@ def test_two_steps(name, tensorflow_backend):
     images = rng.integers(0, 256, (8, *model.input_shape[1:]), dtype="uint8")
     split = Split(images, rng.integers(0, model.output_shape[-1], 8).astype("int32"))
     data = LabelledImages(split, split, classes=model.output_shape[-1])
-    preprocess = fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+    # Whitening has its own tests; fitting it takes long, whatever the number of images.
+    preprocessing = "standardise" if recipe.preprocessing == "contrast_zca" else recipe.preprocessing
+    preprocess = fit_preprocessing(preprocessing, data.train.scaled_images())
     batches = training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed)
     before = model.get_weights()
     history = model.fit(batches, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False).history
