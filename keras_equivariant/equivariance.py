@@ -159,13 +159,13 @@ def equivariance_report(model, inputs, symmetry=None):
     Example:
 
     >>> import keras
-    >>> from keras_equivariant.layers import GroupConv2D
-    >>> layers = [GroupConv2D(2, 3, name="lift"), keras.layers.Reshape((25, 4, 2), name="flatten")]
+    >>> from keras_equivariant.layers import CosetPooling, GroupConv2D
+    >>> layers = [GroupConv2D(2, 3, "p4"), CosetPooling("p4"), keras.layers.Conv2D(2, 3, name="ordinary")]
     >>> model = keras.Sequential([keras.Input((7, 7, 3)), *layers])
     >>> image = np.random.default_rng(0).normal(size=(1, 7, 7, 3)).astype("float32")
     >>> errors = equivariance_report(model, image)
     >>> next(name for name, error in errors.items() if error > 1e-4)
-    'flatten'
+    'ordinary'
     """
     symmetry = _symmetry_of(model) if symmetry is None else symmetry
     group = get_symmetry(symmetry)

@@ -16,7 +16,7 @@ test_batches.__test__ = False  # a function of the library, whatever its name
 
 def small_split(count=23, dtype="float32"):
     """Each label is the number of its image."""
-    images = np.random.default_rng(0).uniform(0, 255, (count, 8, 8, 2))
+    images = np.random.default_rng(0).uniform(0, 255, (count, 8, 8, 3))
     images = images.astype("uint8") if dtype == "uint8" else (images / 255).astype("float32")
     return Split(images, np.arange(count, dtype="int32"))
 
