@@ -8,6 +8,7 @@ from keras_equivariant.symmetry import get_symmetry
 
 _ROUNDING = 1e-9
 
+
 @keras.saving.register_keras_serializable(package="keras_equivariant")
 class HexagonalResampling2D(keras.layers.Layer):
     """Resamples images from a square to a hexagonal grid, bilinearly.
