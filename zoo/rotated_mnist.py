@@ -71,10 +71,7 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
     >>> p4cnn().output_shape
     (None, 10)
     """
-
-    def convolve(x, channels, size):
-        return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER)(x)
-
+    convolve = _group_convolution(symmetry)
     inputs = keras.Input(input_shape)
     x = _trunk(inputs, convolve, filters, GroupMaxPooling2D, dropout)
     return keras.Model(inputs, _scores(CosetPooling(symmetry)(convolve(x, classes, 4))), name=name)
@@ -105,9 +102,7 @@ def p4cnn_rotation_pooling(
     >>> p4cnn_rotation_pooling().output_shape
     (None, 10)
     """
-
-    def convolve(x, channels, size):
-        return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER)(x)
+    convolve = _group_convolution(symmetry)
 
     def pool_orientations(x):
         return CosetPooling(symmetry)(x)
@@ -115,6 +110,13 @@ def p4cnn_rotation_pooling(
     inputs = keras.Input(input_shape)
     x = _trunk(inputs, convolve, filters, layers.MaxPooling2D, dropout, after_activation=pool_orientations)
     return keras.Model(inputs, _scores(pool_orientations(convolve(x, classes, 4))), name=name)
+
+
+def _group_convolution(symmetry):
+    def convolve(x, channels, size):
+        return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER)(x)
+
+    return convolve
 
 
 def _trunk(x, convolve, filters, pooling, dropout, after_activation=None):
