@@ -20,7 +20,7 @@ from training.devices import check_distribution, distributed, synchronise_batch_
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
 from training.pipelines import training_batches
-from training.preprocessing import fit_preprocessing
+from training.preprocessing import check_preprocessing, fit_preprocessing, load_preprocessing, save_preprocessing
 from training.recipes import Recipe
 from training.report import draw_report
 from training.run_folder import find_finished_run, open_run, read_json, write_json
@@ -46,13 +46,15 @@ def fit(recipe, output, resume=False, data_dir=None):
             number.
     """
     _check_names(recipe)
-    data, preprocess = load_data(recipe, data_dir)
+    data = load_data(recipe, data_dir)
+    preprocess = fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
     if recipe.batch_size > len(data.train):
         raise ValueError(
             f"`batch_size` must be at most the number of training images, {len(data.train)}. "
             f"Received: batch_size={recipe.batch_size}"
         )
     run = open_run(output, _config(recipe, data_dir), resume)
+    save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, data, preprocess, run)
     images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
@@ -73,22 +75,19 @@ def fit(recipe, output, resume=False, data_dir=None):
 
 
 def load_data(recipe, data_dir=None):
-    """Loads a recipe's data set and fits its preprocessing.
+    """Loads a recipe's data set, with the validation set that the recipe asks for.
 
     Args:
         recipe: A `Recipe`.
         data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
 
     Returns:
-        `LabelledImages`, and the preprocessing.
+        `LabelledImages`.
 
     Raises:
         ValueError: If there is no such data set, or it cannot be loaded.
     """
-    data = datasets.load(recipe.dataset, data_dir)
-    if recipe.validation:
-        data = data.hold_out(recipe.validation)
-    return data, fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+    return datasets.load(recipe.dataset, data_dir).hold_out(recipe.validation)
 
 
 def load_run(path, data_dir=None):
@@ -99,7 +98,7 @@ def load_run(path, data_dir=None):
         data_dir: Folder of prepared TFDS data sets, or `None` for the one that the run was made with.
 
     Returns:
-        The `Recipe`, the `keras.Model`, the `LabelledImages` and the preprocessing.
+        The `Recipe`, the `keras.Model`, the `LabelledImages` and the preprocessing that the run was made with.
 
     Raises:
         ValueError: If the folder holds no finished run, or its model or its data cannot be loaded.
@@ -111,13 +110,15 @@ def load_run(path, data_dir=None):
         model = keras.models.load_model(run.model)
     except (OSError, ValueError) as error:
         raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
-    return recipe, model, *load_data(recipe, data_dir or config["data_dir"])
+    preprocess = load_preprocessing(run.preprocessing, recipe.preprocessing)
+    return recipe, model, load_data(recipe, data_dir or config["data_dir"]), preprocess
 
 
 def _check_names(recipe):
     check_distribution(recipe.distribution)
     zoo.get_builder(recipe.model)
     get_evaluation(recipe.evaluation)
+    check_preprocessing(recipe.preprocessing)
     for name in recipe.augmentation:
         get_augmentation(name)
 

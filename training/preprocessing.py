@@ -1,8 +1,8 @@
 """What is done to all images before the network sees them, fitted on the training set.
 
-A preprocessing is a class with a `fit` that returns it from training images, and a call that maps a batch of float
-images between 0 and 1 to the network's inputs. Its `background` is the value, or one for each channel, that black
-pixels become: what comes in from outside when an image is turned or shifted.
+A preprocessing is a dataclass of numbers and arrays with a `fit` that returns it from training images, and a call that
+maps a batch of float images between 0 and 1 to the network's inputs. Its `background` is the value, or one for each
+channel, that black pixels become: what comes in from outside when an image is turned or shifted.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from training.illuminants import StandardisedLogRGB
+from training.run_folder import replacing
 from training.zca import ContrastZca
 
 
@@ -56,6 +57,44 @@ def fit_preprocessing(name, images):
     Raises:
         ValueError: If the name is unknown.
     """
+    check_preprocessing(name)
+    return _PREPROCESSINGS[name].fit(images)
+
+
+def check_preprocessing(name):
+    """Checks that there is a preprocessing of that name.
+
+    Raises:
+        ValueError: If not.
+    """
     if name not in _PREPROCESSINGS:
         raise ValueError(f"`preprocessing` must be one of {list_preprocessings()}. Received: preprocessing={name!r}")
-    return _PREPROCESSINGS[name].fit(images)
+
+
+def save_preprocessing(path, preprocess):
+    """Writes what `fit_preprocessing` returned to an `.npz` file, whole or not at all."""
+    fields = {field.name: getattr(preprocess, field.name) for field in dataclasses.fields(preprocess)}
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **fields)
+
+
+def load_preprocessing(path, name):
+    """Reads what `save_preprocessing` wrote.
+
+    Args:
+        path: The file.
+        name: One of `list_preprocessings()`.
+
+    Returns:
+        A function of a batch of images, as from `fit_preprocessing`.
+
+    Raises:
+        ValueError: If the name is unknown, or the file is missing, damaged or of another preprocessing.
+    """
+    check_preprocessing(name)
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            fields = dict(arrays)
+        return _PREPROCESSINGS[name](**{key: a if a.ndim else a.item() for key, a in fields.items()})
+    except Exception as error:
+        raise ValueError(f"{path} is not a file of the preprocessing {name!r} ({error})") from None

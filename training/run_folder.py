@@ -20,6 +20,7 @@ class RunFolder:
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.json"
+        self.preprocessing = self.path / "preprocessing.npz"
         self.history = self.path / "history.csv"
         self.report = self.path / "report.png"
         self.model = self.path / "model.keras"

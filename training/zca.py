@@ -1,14 +1,12 @@
 """Global contrast normalisation and ZCA whitening, the preprocessing of the CIFAR-10 networks."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.symmetry import get_symmetry
-from training.run_folder import replacing
 
 _CONTRAST = 55.0
 _REGULARISATION = 0.1
@@ -57,17 +55,6 @@ class ContrastZca:
         """Whitens float images."""
         flat = tf.reshape(_normalise_contrast(images), (-1, len(self.mean)))
         return tf.reshape((flat - self.mean) @ self.matrix, tf.shape(images))
-
-    def save(self, path):
-        """Writes the fitted arrays to an `.npz` file, whole or not at all."""
-        with replacing(pathlib.Path(path)) as partial, open(partial, "wb") as file:
-            np.savez(file, mean=self.mean, matrix=self.matrix)
-
-    @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(arrays["mean"], arrays["matrix"])
 
 
 def _normalise_contrast(images):

@@ -18,6 +18,7 @@ FILES = {
     "config.json",
     "metrics.json",
     "history.csv",
+    "preprocessing.npz",
     "report.png",
     "model.keras",
     "saved_model",
@@ -184,7 +185,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_good_weights(tmp_path)
     explosive = {"class_name": "SGD", "config": {"learning_rate": 1e30}}
     with pytest.raises(ValueError, match="must stay a number.*Received: loss=nan in epoch 1"):
         fit.fit(dataclasses.replace(recipe, optimizer=explosive, schedule=None), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"config.json", "tensorboard"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"config.json", "preprocessing.npz", "tensorboard"}
 
 
 def test_a_full_disk_is_told_and_earlier_results_stay(run, tmp_path, monkeypatch, capsys):

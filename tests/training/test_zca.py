@@ -50,13 +50,6 @@ def test_symmetric_whitening_is_equivariant(images):
     assert relative_error(plain(moved), transform_image(plain(images[:5]), "p4m", 7)) > 1e-2
 
 
-def test_saved_and_loaded(images, tmp_path):
-    zca = ContrastZca.fit(images)
-    zca.save(tmp_path / "zca.npz")
-    np.testing.assert_array_equal(ContrastZca.load(tmp_path / "zca.npz")(images), zca(images))
-    assert [path.name for path in tmp_path.iterdir()] == ["zca.npz"]
-
-
 def test_flat_images_do_not_divide_by_zero(images):
     assert np.isfinite(ContrastZca.fit(images)(np.full((1, 6, 6, 3), 0.5, "float32"))).all()
 

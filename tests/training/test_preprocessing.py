@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from helpers import random_array
+
+from training.preprocessing import fit_preprocessing, list_preprocessings, load_preprocessing, save_preprocessing
+
+
+@pytest.fixture
+def images(tensorflow_backend):
+    return abs(random_array(40, 5, 5, 3)).clip(0, 1)
+
+
+@pytest.mark.parametrize("name", list_preprocessings())
+def test_saved_and_loaded(name, images, tmp_path):
+    preprocess = fit_preprocessing(name, images)
+    save_preprocessing(tmp_path / "preprocessing.npz", preprocess)
+    loaded = load_preprocessing(tmp_path / "preprocessing.npz", name)
+    np.testing.assert_array_equal(loaded(images), preprocess(images))
+    np.testing.assert_array_equal(loaded.background, preprocess.background)
+    assert [path.name for path in tmp_path.iterdir()] == ["preprocessing.npz"]
+
+
+def test_bad_files(images, tmp_path):
+    path = tmp_path / "preprocessing.npz"
+    with pytest.raises(ValueError, match="preprocessing.npz is not a file of the preprocessing 'standardise'"):
+        load_preprocessing(path, "standardise")
+    save_preprocessing(path, fit_preprocessing("contrast_zca", images))
+    with pytest.raises(ValueError, match="is not a file of the preprocessing 'standardise'"):
+        load_preprocessing(path, "standardise")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="is not a file of the preprocessing 'contrast_zca'"):
+        load_preprocessing(path, "contrast_zca")
+    with pytest.raises(ValueError, match="`preprocessing` must be one of .*Received: preprocessing='melt'"):
+        load_preprocessing(path, "melt")
