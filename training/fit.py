@@ -189,7 +189,7 @@ def _optimizer(recipe, steps):
 def _schedule(schedule, learning_rate, steps, epochs):
     if schedule["kind"] == "cosine":
         return keras.optimizers.schedules.CosineDecay(learning_rate, steps * epochs)
-    boundaries = [epoch * steps for epoch in schedule["epochs"]]
+    boundaries = [round(epoch / schedule["of"] * epochs * steps) for epoch in schedule["epochs"]]
     values = [learning_rate * schedule["factor"] ** i for i in range(len(boundaries) + 1)]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
 

@@ -105,4 +105,5 @@ def test_the_recipes_are_those_of_the_paper():
             True,
             True,
         ]
+        assert recipe.schedule["of"] == recipe.epochs
         assert isinstance(keras.optimizers.get(recipe.optimizer), keras.optimizers.SGD)

@@ -1,5 +1,7 @@
 """Every recipe trains, on made-up images of the format of its own."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,7 @@ def test_learning_rates():
         "cosine": [1.0, 0.5 + 0.5**0.5 / 2, 0.5, 0.5 - 0.5**0.5 / 2],
         "steps": [1.0, 0.1, 0.1, 0.01],
     }
-    for kind, expected in schedules.items():
+    for (kind, expected), of in itertools.product(schedules.items(), (4, 40)):
         recipe = Recipe(
             name="x",
             description="x",
@@ -71,7 +73,7 @@ def test_learning_rates():
             epochs=4,
             batch_size=1,
             optimizer={"class_name": "SGD", "config": {"learning_rate": 1.0}},
-            schedule=kind and {"kind": kind, "epochs": [1, 3], "factor": 0.1},
+            schedule=kind and {"kind": kind, "epochs": [of // 4, 3 * of // 4], "of": of, "factor": 0.1},
         )
         optimizer = build_model(recipe, steps=10).optimizer
         rates = []

@@ -60,4 +60,5 @@ def test_recipes_have_the_schedules_of_the_papers():
     residual = recipes["cifar10_plus_resnet44"]
     assert residual.optimizer["config"] == {"learning_rate": 0.05, "momentum": 0.9}
     assert (residual.epochs, residual.schedule["epochs"]) == (300, [50, 100, 150])
+    assert all(recipe.schedule["of"] == recipe.epochs for recipe in recipes.values())
     assert residual.augmentation and not recipes["cifar10_resnet44"].augmentation

@@ -10,6 +10,7 @@ random shifts by up to 4 pixels and flips. Published test errors, plain and plus
 
 The schedule of the ResNets is that of the paper, which does not say the size of the batch; that of All-CNN is
 Springenberg et al.'s (2015), section 3.2, with the largest learning rate of those that they tried but 0.25 and 0.1.
+With `--epochs N`, the learning rate falls after the same shares of the training.
 """
 
 from training.recipes.recipe import Recipe
@@ -42,7 +43,7 @@ RECIPES = [
             "class_name": "SGD",
             "config": {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
         },
-        schedule={"kind": "steps", "epochs": [200, 250, 300], "factor": 0.1},
+        schedule={"kind": "steps", "epochs": [200, 250, 300], "of": 350, "factor": 0.1},
     ),
     *_recipe(
         "resnet44",
@@ -50,6 +51,6 @@ RECIPES = [
         model="p4m_resnet44",
         epochs=300,
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.9}},
-        schedule={"kind": "steps", "epochs": [50, 100, 150], "factor": 0.1},
+        schedule={"kind": "steps", "epochs": [50, 100, 150], "of": 300, "factor": 0.1},
     ),
 ]

@@ -21,7 +21,8 @@ class Recipe:
         optimizer: Configuration of a Keras optimizer: `{"class_name": ..., "config": {...}}`.
         model_arguments: Arguments of the model's builder.
         schedule: `None` for a constant learning rate, `{"kind": "cosine"}` for one that falls to zero along a half
-            cosine, or `{"kind": "steps", "epochs": [...], "factor": 0.1}` to multiply it at the end of some epochs.
+            cosine, or `{"kind": "steps", "epochs": [82, 123], "of": 164, "factor": 0.1}` to multiply it after 82 and
+            123 of 164 epochs. Either is stretched to the length of the training: with `epochs=12`, after 6 and 9.
         loss: Configuration of a Keras loss.
         validation: Number of training images that are held out to watch the training; 0 for none.
         preprocessing: Name of what is done to the images first, fitted on the training set.
