@@ -103,15 +103,24 @@ def load_run(path, data_dir=None):
     Raises:
         ValueError: If the folder holds no finished run, or its model or its data cannot be loaded.
     """
+    recipe, model, preprocess = load_trained(path)
+    data_dir = data_dir or read_json(find_finished_run(path).config)["data_dir"]
+    return recipe, model, load_data(recipe, data_dir), preprocess
+
+
+def load_trained(path):
+    """Loads what a finished run has made; the arguments and errors are those of `load_run`, which loads the data too.
+
+    Returns:
+        The `Recipe`, the `keras.Model` and the preprocessing.
+    """
     run = find_finished_run(path)
-    config = read_json(run.config)
-    recipe = Recipe(**config["recipe"])
+    recipe = Recipe(**read_json(run.config)["recipe"])
     try:
         model = keras.models.load_model(run.model)
     except (OSError, ValueError) as error:
         raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
-    preprocess = load_preprocessing(run.preprocessing, recipe.preprocessing)
-    return recipe, model, load_data(recipe, data_dir or config["data_dir"]), preprocess
+    return recipe, model, load_preprocessing(run.preprocessing, recipe.preprocessing)
 
 
 def _check_names(recipe):

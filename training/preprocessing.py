@@ -71,6 +71,20 @@ def check_preprocessing(name):
         raise ValueError(f"`preprocessing` must be one of {list_preprocessings()}. Received: preprocessing={name!r}")
 
 
+def describe_preprocessing(preprocess):
+    """The numbers of what `fit_preprocessing` returned, for people to read.
+
+    Raises:
+        ValueError: If they are too many for that.
+    """
+    fields = {field.name: getattr(preprocess, field.name) for field in dataclasses.fields(preprocess)}
+    if any(np.size(value) > 16 for value in fields.values()):
+        raise ValueError(
+            f"`preprocessing` must be of a few numbers. Received: a {type(preprocess).__name__} of whole arrays"
+        )
+    return {name: np.asarray(value).tolist() for name, value in fields.items()}
+
+
 def save_preprocessing(path, preprocess):
     """Writes what `fit_preprocessing` returned to an `.npz` file, whole or not at all."""
     fields = {field.name: getattr(preprocess, field.name) for field in dataclasses.fields(preprocess)}

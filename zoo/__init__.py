@@ -4,6 +4,7 @@ from zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
 from zoo.bouvrie import bouvrie_cnn, lenet5
 from zoo.offset_resnet import offset_resnet20, offset_resnet50, p4_offset_resnet20, resnet20, resnet50
 from zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
+from zoo.pretrained import get_card, list_weights
 from zoo.registry import create, get_builder, list_models
 from zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
 
@@ -12,8 +13,10 @@ __all__ = [
     "bouvrie_cnn",
     "create",
     "get_builder",
+    "get_card",
     "lenet5",
     "list_models",
+    "list_weights",
     "offset_resnet20",
     "offset_resnet50",
     "p4_all_cnn_c",

@@ -14,6 +14,7 @@ from keras_equivariant.activations import ScaledTanh
 from keras_equivariant.layers.combination_conv import CombinationConv2D
 from keras_equivariant.layers.subsampling import Subsampling2D
 from keras_equivariant.layers.table_conv import TableConv2D, all_pairs, lenet5_table
+from zoo.pretrained import pretrained
 from zoo.registry import register
 
 # Inputs of variance 1 then give outputs of about variance 1, where the scaled tanh is between linear and saturated.
@@ -21,6 +22,7 @@ _INITIALIZER = "lecun_normal"
 
 
 @register
+@pretrained
 def bouvrie_cnn(
     input_shape=(28, 28, 1),
     classes=10,
@@ -29,6 +31,7 @@ def bouvrie_cnn(
     mixing=None,
     mixing_regularizer=None,
     output_activation="scaled_tanh",
+    weights=None,
     name="bouvrie_cnn",
 ):
     """The network of the notes: 6 maps, then 16 maps that each read a selection of the 6, or learn what to read.
@@ -43,6 +46,8 @@ def bouvrie_cnn(
         mixing_regularizer: Regulariser of the learned combinations' weights.
         output_activation: `"scaled_tanh"`, for targets of +1 and -1 and the squared error, or `None`, which gives
             logits without a bound, for cross-entropy.
+        weights: `None` for random weights, `"mnist"` for trained ones that come with the package, or the path
+            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
@@ -50,8 +55,8 @@ def bouvrie_cnn(
         combinations.
 
     Raises:
-        ValueError: If the images are smaller than 16x16, `output_activation` is unknown, or both a table and a mixing
-            are given.
+        ValueError: If the images are smaller than 16x16, `output_activation` is unknown, both a table and a mixing are
+            given, or the weights are not those of this network.
 
     Example:
 

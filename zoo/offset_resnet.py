@@ -21,6 +21,7 @@ from keras_equivariant.layers import (
     OffsetGroupConv2D,
     OffsetReLU,
 )
+from zoo.pretrained import pretrained
 from zoo.registry import register
 
 _INITIALIZER = "he_normal"
@@ -28,7 +29,8 @@ _MOMENTUM = 0.9
 
 
 @register
-def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3, name="resnet20"):
+@pretrained
+def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3, weights=None, name="resnet20"):
     """The ordinary residual network of 20 layers for CIFAR-10, with shortcuts that have no parameters (option A).
 
     Args:
@@ -36,13 +38,15 @@ def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3
         classes: Number of classes.
         filters: Numbers of channels of the three stages.
         blocks: Number of residual blocks of each stage.
+        weights: `None` for random weights, the name of trained ones that come with the package (there are none yet), or
+            the path of a `.weights.h5` file.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from images to logits; 270,410 trainable parameters.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the weights are not those of this network.
 
     Example:
 
@@ -53,8 +57,15 @@ def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3
 
 
 @register
+@pretrained
 def offset_resnet20(
-    input_shape=(32, 32, 3), classes=10, filters=(15, 33, 63), blocks=3, feature_groups=3, name="offset_resnet20"
+    input_shape=(32, 32, 3),
+    classes=10,
+    filters=(15, 33, 63),
+    blocks=3,
+    feature_groups=3,
+    weights=None,
+    name="offset_resnet20",
 ):
     """The offset-equivariant residual network of 20 layers.
 
@@ -64,13 +75,15 @@ def offset_resnet20(
         filters: Numbers of channels of the three stages, multiples of `feature_groups`.
         blocks: Number of residual blocks of each stage.
         feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        weights: `None` for random weights, the name of trained ones that come with the package (there are none yet), or
+            the path of a `.weights.h5` file.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from images to logits, which ignore the colour of the light; 267,294 trainable parameters.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the weights are not those of this network.
 
     Example:
 

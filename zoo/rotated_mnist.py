@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D, GroupMaxPooling2D
+from zoo.pretrained import pretrained
 from zoo.registry import register
 
 # The default momentum of 0.99 needs thousands of steps to forget the first ones; small training sets have hundreds.
@@ -18,7 +19,8 @@ _INITIALIZER = "he_normal"
 
 
 @register
-def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, name="z2cnn"):
+@pretrained
+def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, weights=None, name="z2cnn"):
     """The ordinary network: planar convolutions of 20 channels.
 
     Args:
@@ -26,13 +28,15 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, name="z2
         classes: Number of classes.
         filters: Number of channels of each hidden layer.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
+        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
+            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from images to logits; 21,750 trainable parameters.
 
     Raises:
-        ValueError: If the images are smaller than 28x28.
+        ValueError: If the images are smaller than 28x28, or the weights are not those of this network.
 
     Example:
 
@@ -49,7 +53,8 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, name="z2
 
 
 @register
-def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropout=0.0, name="p4cnn"):
+@pretrained
+def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropout=0.0, weights=None, name="p4cnn"):
     """The group-equivariant network: p4 convolutions of 10 channels, and invariant to turning the image by 90 degrees.
 
     Args:
@@ -58,13 +63,16 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
         filters: Number of feature maps on the group of each hidden layer.
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
+        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
+            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from images to logits; 24,680 trainable parameters.
 
     Raises:
-        ValueError: If the images are smaller than 28x28 or the symmetry is unknown.
+        ValueError: If the images are smaller than 28x28, the symmetry is unknown, or the weights are not those of
+            this network.
 
     Example:
 
@@ -78,8 +86,15 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
 
 
 @register
+@pretrained
 def p4cnn_rotation_pooling(
-    input_shape=(28, 28, 1), classes=10, filters=20, symmetry="p4", dropout=0.0, name="p4cnn_rotation_pooling"
+    input_shape=(28, 28, 1),
+    classes=10,
+    filters=20,
+    symmetry="p4",
+    dropout=0.0,
+    weights=None,
+    name="p4cnn_rotation_pooling",
 ):
     """The network that becomes invariant too early: a maximum over rotations after every p4 convolution.
 
@@ -89,13 +104,16 @@ def p4cnn_rotation_pooling(
         filters: Number of channels of each hidden layer.
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
+        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
+            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from images to logits; 21,750 trainable parameters.
 
     Raises:
-        ValueError: If the images are smaller than 28x28 or the symmetry is unknown.
+        ValueError: If the images are smaller than 28x28, the symmetry is unknown, or the weights are not those of
+            this network.
 
     Example:
 

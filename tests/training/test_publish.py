@@ -1,0 +1,93 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from helpers import random_array
+
+import zoo
+from training import publish
+from training.fit import load_trained
+from training.preprocessing import fit_preprocessing, save_preprocessing
+from training.recipes import get_recipe
+from training.run_folder import RunFolder, write_json
+from zoo import pretrained
+
+
+def finished_run(path, recipe="rotated_mnist", **changes):
+    """The folder of a run that trained nothing."""
+    recipe = get_recipe(recipe, **changes)
+    run = RunFolder(path)
+    path.mkdir()
+    write_json(run.config, {"recipe": dataclasses.asdict(recipe), "versions": {"keras": "3"}, "revision": "1234"})
+    model = zoo.create(recipe.model, **recipe.model_arguments)
+    model.set_weights([random_array(*weight.shape, seed=i) ** 2 for i, weight in enumerate(model.get_weights())])
+    model.save(run.model)
+    images = abs(random_array(20, *model.input_shape[1:])).clip(0, 1)
+    save_preprocessing(run.preprocessing, fit_preprocessing(recipe.preprocessing, images))
+    write_json(run.metrics, {"seed": recipe.seed, "test_error": 2.5, "keras_difference": 0.0})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def only_tensorflow(tensorflow_backend):
+    pass
+
+
+def test_weights_and_card_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
+    run = finished_run(tmp_path / "run", seed=3)
+    publish.main([str(run), "--output", str(tmp_path / "package")])
+    assert {path.name for path in (tmp_path / "package").iterdir()} == {
+        "p4cnn-rotated_mnist.weights.h5",
+        "p4cnn-rotated_mnist.json",
+    }
+    card = zoo.get_card("p4cnn", "rotated_mnist")
+    recipe, model, preprocess = load_trained(run)
+    assert (card["model"], card["seed"], card["test_error"], card["revision"]) == ("p4cnn", 3, 2.5, "1234")
+    assert card["preprocessing"] == {
+        "name": "standardise",
+        "mean": preprocess.mean,
+        "deviation": preprocess.deviation,
+    }
+    assert card["recipe"]["epochs"] == 100
+    assert "CC BY-SA" in card["data"]["licence"]
+    assert "keras_difference" not in card
+    for new, old in zip(zoo.p4cnn(weights="rotated_mnist").get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_arguments_of_the_recipe_are_part_of_the_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
+    run = finished_run(tmp_path / "run", model_arguments={"filters": 3, "dropout": 0.2})
+    publish.publish(run, tmp_path / "package")
+    assert zoo.p4cnn(filters=3, weights="rotated_mnist").count_params() < 5000
+    with pytest.raises(ValueError, match="filters=3 must stay as trained. Received: filters=10"):
+        zoo.p4cnn(weights="rotated_mnist")
+
+
+def test_runs_that_cannot_be_published(tmp_path, monkeypatch):
+    output = tmp_path / "package"
+    with pytest.raises(ValueError, match="must be the folder of a finished run"):
+        publish.publish(tmp_path, output)
+    with pytest.raises(ValueError, match="of a model that takes `weights`. Received: a run of lenet5"):
+        publish.publish(finished_run(tmp_path / "lenet5", model="lenet5"), output)
+    with pytest.raises(ValueError, match="must be on one of .*'mnist'.*Received: a run on stars"):
+        publish.publish(finished_run(tmp_path / "stars", dataset="stars"), output)
+    with pytest.raises(ValueError, match="must be of a few numbers. Received: a ContrastZca"):
+        publish.publish(finished_run(tmp_path / "zca", preprocessing="contrast_zca"), output)
+    with pytest.raises(SystemExit, match="python -m training.publish: error: `run` must be the folder"):
+        publish.main([str(tmp_path), "--output", str(output)])
+    assert not output.exists()
+
+
+def test_a_failed_write_leaves_the_old_files(tmp_path, monkeypatch):
+    output = tmp_path / "package"
+    publish.publish(finished_run(tmp_path / "run"), output)
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    monkeypatch.setattr(keras.Model, "save_weights", lambda self, path: path.write_bytes(b"half"))
+    with pytest.raises(ValueError, match="cannot be read"):
+        publish.publish(tmp_path / "run", output)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    assert json.loads(before["p4cnn-rotated_mnist.json"])["sha256"]

@@ -1,0 +1,168 @@
+"""Trained weights: those that come with the package, and how a builder takes them.
+
+Each file `weights/MODEL-DATASET.weights.h5` has a card beside it, `MODEL-DATASET.json`: what it was trained on and how,
+the error that it reached, the preprocessing that it needs, and the checksum of the file.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+import pathlib
+import warnings
+
+import h5py
+
+FOLDER = pathlib.Path(__file__).parent / "weights"
+SUFFIX = ".weights.h5"
+# These arguments do not decide what the trained network computes.
+_FREE_ARGUMENTS = {"dropout", "mixing_regularizer", "name", "weights"}
+
+
+def list_weights(name):
+    """Lists the trained weights that come with the package for a model.
+
+    Args:
+        name: Name of a model of the zoo.
+
+    Returns:
+        Sorted list of what the model's argument `weights` may name.
+
+    Example:
+
+    >>> list_weights("lenet5")
+    []
+    """
+    return sorted(path.name.removesuffix(SUFFIX).partition("-")[2] for path in FOLDER.glob(f"{name}-*{SUFFIX}"))
+
+
+def get_card(name, weights):
+    """Reads the card of trained weights.
+
+    Args:
+        name: Name of a model of the zoo.
+        weights: One of `list_weights(name)`.
+
+    Returns:
+        A dictionary: among others `preprocessing` (what the images, between 0 and 1, must go through first), `data`,
+        `recipe`, `test_error` in percent, and `sha256` of the file.
+
+    Raises:
+        ValueError: If there are no such weights.
+    """
+    if weights not in list_weights(name):
+        raise ValueError(f"`weights` must be one of {list_weights(name)}. Received: weights={weights!r}")
+    return _read_card(card_path(FOLDER / f"{name}-{weights}{SUFFIX}"))
+
+
+def card_path(path):
+    """The path of the card that belongs to a weights file."""
+    path = pathlib.Path(path)
+    return path.with_name(path.name.removesuffix(SUFFIX) + ".json")
+
+
+def checksum(path):
+    """SHA-256 of a file, in hexadecimal digits."""
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def architecture(builder, arguments):
+    """The arguments of a builder that decide what the network computes, defaults included, as JSON gives them back."""
+    bound = inspect.signature(builder).bind(**arguments)
+    bound.apply_defaults()
+    decisive = {key: value for key, value in bound.arguments.items() if key not in _FREE_ARGUMENTS}
+    return json.loads(json.dumps(decisive, default=repr))
+
+
+def pretrained(builder):
+    """Makes a builder fill its model with what its argument `weights` names; the builder itself does not use it.
+
+    Args:
+        builder: Function that returns a `keras.Model` and has an argument `weights`, by default `None`.
+
+    Returns:
+        The builder, which raises a `ValueError` if `weights` is neither `None` nor the name of weights that come with
+        the package nor the path of a `.weights.h5` file; or the file is damaged, not the one that its card tells of,
+        or of another architecture.
+    """
+
+    @functools.wraps(builder)
+    def build(*args, **kwargs):
+        arguments = inspect.signature(builder).bind(*args, **kwargs).arguments
+        weights = arguments.get("weights")
+        if weights is None:
+            return builder(*args, **kwargs)
+        path = _find(builder.__name__, weights)
+        if weights in list_weights(builder.__name__) or card_path(path).exists():
+            _check_card(path, builder, arguments)
+        model = builder(*args, **kwargs)
+        _load(model, path)
+        return model
+
+    return build
+
+
+def _find(name, weights):
+    if weights in list_weights(name):
+        return FOLDER / f"{name}-{weights}{SUFFIX}"
+    path = pathlib.Path(weights)
+    if path.name.endswith(SUFFIX) and path.is_file():
+        return path
+    raise ValueError(
+        f"`weights` of {name} must be None, one of {list_weights(name)}, or the path of a {SUFFIX} file. "
+        f"Received: weights={str(weights)!r}"
+    )
+
+
+def _read_card(path):
+    try:
+        card = json.loads(path.read_text())
+        return card | {key: card[key] for key in ("model", "sha256", "arguments")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a card of trained weights ({type(error).__name__}: {error})") from None
+
+
+def _check_card(path, builder, arguments):
+    card = _read_card(card_path(path))
+    if checksum(path) != card["sha256"]:
+        raise ValueError(f"`weights`: the file is damaged: its checksum is not that of its card. Received: {path}")
+    if card["model"] != builder.__name__:
+        raise ValueError(f"`weights` must be those of {builder.__name__}, not of {card['model']}. Received: {path}")
+    asked, trained = architecture(builder, arguments), card["arguments"]
+    changed = [key for key in asked if asked[key] != trained.get(key, architecture(builder, {})[key])]
+    if changed:
+        raise ValueError(
+            f"With these `weights`, {_listed(trained, changed)} must stay as trained. "
+            f"Received: {_listed(asked, changed)}, weights={arguments['weights']!r}"
+        )
+
+
+def _listed(values, keys):
+    return ", ".join(f"{key}={values.get(key)!r}" for key in keys)
+
+
+def _load(model, path):
+    """Reads a file into a new model, which nobody sees if that fails."""
+    try:
+        shapes = _shapes(path)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"`weights`: the file cannot be read ({error}). Received: {path}") from None
+    problem = None
+    if shapes != sorted(tuple(weight.shape) for weight in model.weights):
+        problem = "the shapes differ"
+    else:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Keras warns of layers that it finds no weights for
+                model.load_weights(path)
+        except Exception as error:
+            problem = str(error).splitlines()[0]
+    if problem:
+        raise ValueError(f"`weights` must be those of the same architecture: {problem}. Received: {path}")
+
+
+def _shapes(path):
+    shapes = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
+    return sorted(shapes)
