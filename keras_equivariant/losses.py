@@ -1,7 +1,9 @@
-"""The squared error of the classic networks."""
+"""The squared error of the classic networks, and the angular error of estimated light."""
 
 import keras
 from keras import ops
+
+from keras_equivariant.metrics import reproduction_angular_error
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -85,3 +87,37 @@ class SparseHalvedSquaredError(HalvedSquaredError):
 
     def get_config(self):
         return {**super().get_config(), "low": self.low, "high": self.high}
+
+
+# Named apart from the metric: both are registered in one list.
+@keras.saving.register_keras_serializable(package="keras_equivariant", name="ReproductionAngularErrorLoss")
+class ReproductionAngularError(keras.losses.Loss):
+    """Reproduction angular error of estimated colours of the light, in degrees.
+
+        E = arccos(sum of r_c / sqrt(3 sum of r_c^2)),   r_c = estimate_c / light_c
+
+    See `metrics.reproduction_angular_error`.
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: As in `keras.losses.Loss`.
+
+    Input shape:
+        True and estimated colours of the light, `(batch, 3)`.
+
+    Example:
+
+    >>> loss = ReproductionAngularError()
+    >>> print(f"{float(loss(np.array([[1.0, 1.0, 1.0]]), np.array([[1.0, 1.0, 0.0]]))):.2f}")
+    35.26
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 29.
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="reproduction_angular_error", dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        return reproduction_angular_error(y_true, y_pred)

@@ -2,6 +2,8 @@
 
 from zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
 from zoo.bouvrie import bouvrie_cnn, lenet5
+from zoo.color_cerberus import color_cerberus, offset_color_cerberus
+from zoo.context_encoder import context_discriminator, context_encoder, offset_context_encoder
 from zoo.offset_resnet import offset_resnet20, offset_resnet50, p4_offset_resnet20, resnet20, resnet50
 from zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
 from zoo.pretrained import get_card, list_weights
@@ -11,12 +13,17 @@ from zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
 __all__ = [
     "all_cnn_c",
     "bouvrie_cnn",
+    "color_cerberus",
+    "context_discriminator",
+    "context_encoder",
     "create",
     "get_builder",
     "get_card",
     "lenet5",
     "list_models",
     "list_weights",
+    "offset_color_cerberus",
+    "offset_context_encoder",
     "offset_resnet20",
     "offset_resnet50",
     "p4_all_cnn_c",
