@@ -64,7 +64,12 @@ def _parser():
     command.add_argument("folder", metavar="RUN", help="folder of the run")
     formats = "keras, saved_model (default), onnx, litert or openvino"
     command.add_argument("--format", default="saved_model", metavar="NAME", help=formats)
-    command.add_argument("--planar", action="store_true", help="as a plain Keras model, without our classes")
+    plain = "as a plain Keras model, without our classes"
+    command.add_argument("--planar", action=argparse.BooleanOptionalAction, default=False, help=plain)
+    places = "outside (default), or inside: the model takes images between 0 and 1"
+    command.add_argument("--preprocessing", default="outside", metavar="PLACE", help=places)
+    command.add_argument("--softmax", action="store_true", help="probabilities, instead of logits")
+    command.add_argument("--int8", action="store_true", help="in 8-bit integers, calibrated on training images; litert")
     command.add_argument("--output", metavar="PATH", required=True, help="file or folder to write")
     _add_data_dir(command)
     command.set_defaults(run=_export)
@@ -141,21 +146,27 @@ def _evaluate(arguments):
 
 
 def _export(arguments):
-    import numpy as np
+    from training.deployment import export_run
 
-    from keras_equivariant.planar import to_planar
-    from training.export import check_path, export
-    from training.fit import CHECKED_IMAGES, load_run
-
-    check_path(arguments.output, arguments.format)
-    if os.path.exists(arguments.output):
-        raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
-    _, model, data, preprocess = load_run(arguments.folder, arguments.data_dir)
-    images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
-    if arguments.planar:
-        model = to_planar(model)
-    difference = export(model, arguments.output, arguments.format, images)
-    print(f"{arguments.output}: the same outputs as the run's model, to {difference:.1e} of the largest")
+    found = export_run(
+        arguments.folder,
+        arguments.output,
+        arguments.format,
+        arguments.planar,
+        arguments.preprocessing,
+        arguments.softmax,
+        arguments.int8,
+        arguments.data_dir,
+    )
+    if arguments.int8:
+        print(
+            f"{arguments.output}: {found['bytes']:,} bytes; the class that the run's model predicts for "
+            f"{found['agreement']:.2f} % of the test images; test error {found['error']:.2f} %, in floating point "
+            f"{found['float_error']:.2f} %"
+        )
+    else:
+        difference = found["difference"]
+        print(f"{arguments.output}: the same outputs as the run's model, to {difference:.1e} of the largest")
 
 
 def _report(arguments):

@@ -37,12 +37,14 @@ def _run_onnx(path, images):
     return session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def _save_litert(model, path):
-    built_in = tf.lite.TargetSpec(supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS])
-    model.export(path, format="litert", verbose=False, target_spec=built_in)
+def save_litert(model, path, operations=(tf.lite.OpsSet.TFLITE_BUILTINS,), **options):
+    """Writes a LiteRT file of some sets of operations only; the options are attributes of TensorFlow's converter."""
+    target = tf.lite.TargetSpec(supported_ops=list(operations))
+    model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
 
-def _run_litert(path, images):
+def run_litert(path, images):
+    """Returns the outputs of a LiteRT file of one input and one output."""
     interpreter = _import("ai_edge_litert.interpreter").Interpreter(model_content=path.read_bytes())
     runner = interpreter.get_signature_runner()
     (name,) = runner.get_input_details()
@@ -66,7 +68,7 @@ _FORMATS = {
     "keras": (_save_keras, _run_keras),
     "saved_model": (_save_saved_model, _run_saved_model),
     "onnx": (_save_onnx, _run_onnx),
-    "litert": (_save_litert, _run_litert),
+    "litert": (save_litert, run_litert),
     "openvino": (_save_openvino, _run_openvino),
 }
 _ENDINGS = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ""}
@@ -90,7 +92,7 @@ def check_path(path, file_format):
         raise ValueError(f"`output` must end in {ending!r} for the format {file_format!r}. Received: output={path}")
 
 
-def export(model, path, file_format, images):
+def export(model, path, file_format, images, expected=None):
     """Saves a model, loads it again in the format's own runtime and checks that it computes the same.
 
     Args:
@@ -99,6 +101,7 @@ def export(model, path, file_format, images):
         file_format: `"keras"`, `"saved_model"` (a folder for TensorFlow and its servers), `"onnx"`, `"litert"` (of
             built-in operations only) or `"openvino"` (a folder).
         images: Batch of real inputs for the check, which also tries a batch of one.
+        expected: What the saved model has to make of them; by default what the model does.
 
     Returns:
         The largest difference of the outputs, relative to the largest output.
@@ -109,7 +112,7 @@ def export(model, path, file_format, images):
     """
     check_path(path, file_format)
     save, run = _FORMATS[file_format]
-    expected = np.asarray(keras.ops.convert_to_numpy(model(images)), "float32")
+    expected = np.asarray(keras.ops.convert_to_numpy(model(images) if expected is None else expected), "float32")
     with replacing(path) as partial:
         try:
             save(model, partial)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.symmetry import get_symmetry
 
-_CONTRAST = 55.0
+CONTRAST = 55.0
 _REGULARISATION = 0.1
 
 
@@ -61,7 +61,7 @@ def _normalise_contrast(images):
     images = tf.convert_to_tensor(images, tf.float32)
     images -= tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     norm = tf.sqrt(tf.reduce_sum(images**2, axis=(1, 2, 3), keepdims=True))
-    return _CONTRAST * images / tf.maximum(norm, 1e-8)
+    return CONTRAST * images / tf.maximum(norm, 1e-8)
 
 
 def _average(rows, shape, symmetry, both_sides=False):

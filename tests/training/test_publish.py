@@ -1,33 +1,14 @@
-import dataclasses
 import json
 
 import keras
 import numpy as np
 import pytest
-from helpers import random_array
+from runs import finished_run
 
 import zoo
 from training import publish
 from training.fit import load_trained
-from training.preprocessing import fit_preprocessing, save_preprocessing
-from training.recipes import get_recipe
-from training.run_folder import RunFolder, write_json
 from zoo import pretrained
-
-
-def finished_run(path, recipe="rotated_mnist", **changes):
-    """The folder of a run that trained nothing."""
-    recipe = get_recipe(recipe, **changes)
-    run = RunFolder(path)
-    path.mkdir()
-    write_json(run.config, {"recipe": dataclasses.asdict(recipe), "versions": {"keras": "3"}, "revision": "1234"})
-    model = zoo.create(recipe.model, **recipe.model_arguments)
-    model.set_weights([random_array(*weight.shape, seed=i) ** 2 for i, weight in enumerate(model.get_weights())])
-    model.save(run.model)
-    images = abs(random_array(20, *model.input_shape[1:])).clip(0, 1)
-    save_preprocessing(run.preprocessing, fit_preprocessing(recipe.preprocessing, images))
-    write_json(run.metrics, {"seed": recipe.seed, "test_error": 2.5, "keras_difference": 0.0})
-    return path
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,31 @@
+"""Folders of runs that have trained nothing, for what is done with finished runs."""
+
+import dataclasses
+
+import keras
+from helpers import random_array
+
+import zoo
+from training.preprocessing import fit_preprocessing, save_preprocessing
+from training.recipes import get_recipe
+from training.run_folder import RunFolder, write_json
+
+
+def finished_run(path, recipe="rotated_mnist", **changes):
+    """Makes a run whose model has random weights, biases and scales."""
+    recipe = get_recipe(recipe, **changes)
+    run = RunFolder(path)
+    path.mkdir()
+    config = {"recipe": dataclasses.asdict(recipe), "versions": {"keras": "3"}, "revision": "1234", "data_dir": None}
+    write_json(run.config, config)
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        model = zoo.create(recipe.model, **recipe.model_arguments)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.set_weights([random_array(*weight.shape, seed=i) ** 2 / 4 for i, weight in enumerate(model.get_weights())])
+    model.save(run.model)
+    images = abs(random_array(20, *model.input_shape[1:])).clip(0, 1)
+    save_preprocessing(run.preprocessing, fit_preprocessing(recipe.preprocessing, images))
+    write_json(run.metrics, {"seed": recipe.seed, "test_error": 2.5, "keras_difference": 0.0})
+    return path

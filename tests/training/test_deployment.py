@@ -1,0 +1,140 @@
+import keras
+import numpy as np
+import pytest
+from helpers import random_array, relative_error, run_python, to_numpy
+from runs import finished_run
+
+from keras_equivariant.layers import CosetPooling, GroupConv2D
+from keras_equivariant.planar import to_planar
+from training import cli, quantisation
+from training.deployment import assemble, export_run, in_float32
+from training.export import export
+from training.fit import load_run
+from training.preprocessing import fit_preprocessing, list_preprocessings
+
+NARROW = {"filters": 3}
+
+
+@pytest.fixture(autouse=True)
+def only_tensorflow(tensorflow_backend):
+    pass
+
+
+@pytest.fixture
+def digits_run(tmp_path):
+    return finished_run(tmp_path / "run", "rotated_digits", model_arguments=NARROW)
+
+
+def small_model():
+    inputs = keras.Input((9, 9, 3))
+    x = CosetPooling("p4")(GroupConv2D(4, 3, activation="relu")(inputs))
+    return keras.Model(inputs, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def images_of(count):
+    return abs(random_array(count, 9, 9, 3) / 2).clip(0, 1)
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("name", list_preprocessings())
+def test_preprocessing_and_softmax_as_layers(name, planar, tmp_path):
+    preprocess = fit_preprocessing(name, images_of(40))
+    model, images = small_model(), images_of(7)
+    logits = to_numpy(model(preprocess(images)))
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    made = assemble(to_planar(model) if planar else model, preprocess, softmax=True)
+    assert relative_error(made(images), expected) < 1e-5
+    assert relative_error(assemble(model, preprocess)(images), logits) < 1e-5
+    assert relative_error(assemble(model, softmax=True)(preprocess(images)), expected) < 1e-5
+    assert assemble(model) is model
+    assert export(made, tmp_path / "served", "saved_model", images, expected) < 1e-5
+
+
+def test_an_export_is_compared_with_what_is_asked_for(tmp_path):
+    model, images = small_model(), images_of(3)
+    with pytest.raises(ValueError, match="outputs must be the model's"):
+        export(model, tmp_path / "served", "saved_model", images, 1.001 * to_numpy(model(images)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "float64"])
+def test_other_precisions_are_rebuilt(precision, tmp_path):
+    run = finished_run(tmp_path / "run", "rotated_digits", model_arguments=NARROW, precision=precision)
+    recipe, model, data, preprocess = load_run(run)
+    rebuilt = in_float32(model, recipe)
+    assert {layer.compute_dtype for layer in rebuilt.layers} == {"float32"}
+    for new, old in zip(rebuilt.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old.astype("float32"))
+    assert export_run(run, tmp_path / "m.keras", "keras", planar=True)["difference"] < 1e-5
+    assert keras.models.load_model(tmp_path / "m.keras").layers[1].compute_dtype == "float32"
+
+
+def test_models_in_32_bits_stay_as_they_are(digits_run):
+    recipe, model, *_ = load_run(digits_run)
+    assert in_float32(model, recipe) is model
+
+
+def test_a_file_with_everything_inside(digits_run, tmp_path, capsys):
+    file = tmp_path / "all.keras"
+    arguments = ["--format", "keras", "--planar", "--preprocessing", "inside", "--softmax", "--output", str(file)]
+    assert cli.main(["export", str(digits_run), *arguments]) == 0
+    assert "the same outputs as the run's model" in capsys.readouterr().out
+    _, model, data, preprocess = load_run(digits_run)
+    images = data.test.scaled_images(5)
+    np.save(tmp_path / "x.npy", images)
+    code = """
+import sys
+sys.modules["keras_equivariant"] = None
+import keras, numpy as np
+model = keras.models.load_model(sys.argv[1] + "/all.keras")
+np.save(sys.argv[1] + "/y.npy", model(np.load(sys.argv[1] + "/x.npy")))
+"""
+    run_python(code, tmp_path)
+    expected = keras.ops.softmax(model(preprocess(images)))
+    assert relative_error(np.load(tmp_path / "y.npy"), expected) < 1e-5
+    assert np.load(tmp_path / "y.npy").sum(axis=1) == pytest.approx(np.ones(5), rel=1e-5)
+
+
+def test_logarithms_cannot_be_inside_a_plain_keras_file(tmp_path):
+    run = finished_run(tmp_path / "run", "cifar10_light", dataset="digits", model_arguments={"blocks": 1})
+    with pytest.raises(ValueError, match="must be 'outside', or another format. Received: preprocessing='inside'"):
+        export_run(run, tmp_path / "m.keras", "keras", planar=True, preprocessing="inside")
+
+
+@pytest.mark.filterwarnings("ignore")  # of the converter, about its own code
+def test_8_bit_integers(digits_run, tmp_path, capsys):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    file = tmp_path / "small.tflite"
+    arguments = ["--format", "litert", "--int8", "--planar", "--preprocessing", "inside", "--output", str(file)]
+    assert cli.main(["export", str(digits_run), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert f"{file.stat().st_size:,} bytes" in printed
+    agreement = float(printed.split("predicts for ")[1].split(" %")[0])
+    assert 90 <= agreement <= 100
+    details = interpreter.Interpreter(str(file)).get_tensor_details()
+    kernels = [tensor["dtype"] for tensor in details if len(tensor["shape"]) == 4 and tensor["shape"][0] == 12]
+    assert kernels
+    assert set(kernels) == {np.int8}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_8_bit_integers_that_predict_something_else_are_not_kept(tmp_path, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
+    model, images = small_model(), images_of(20)
+    expected = to_numpy(model(images))
+    monkeypatch.setattr(quantisation, "run_litert", lambda path, inputs: -expected[: len(inputs)])
+    with pytest.raises(ValueError, match="for 90% of the images or more. Received: 0.0%"):
+        quantisation.quantise(model, tmp_path / "m.tflite", images, images, expected, np.zeros(20))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"preprocessing": "beside"}, r"must be one of \('inside', 'outside'\). Received: preprocessing='beside'"),
+        ({"int8": True}, "`int8` needs the format 'litert'. Received: format='keras'"),
+    ],
+)
+def test_bad_arguments_before_any_work(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export_run(tmp_path / "no run", tmp_path / "m.keras", "keras", **arguments)
