@@ -4,8 +4,11 @@
     python benchmarks/entropy.py [--sizes 2000 4000] [--large 10000] [--rounds N] [--json FILE]
 
 Both run in one process, in turn, so with the same LAPACK and on the same machine; times include everything from the
-points to the number. The largest size is done once, on one kind of data. Embeddings are those of MNIST, if the
-environment variable KERAS_EQUIVARIANT_DATA names its folder, or else of noisy handwritten digits.
+points to the number. NumPy and SciPy bring an OpenBLAS each: the first line says how the two compare. The large sizes
+are done once and not exactly. Embeddings are those of MNIST, if the environment variable KERAS_EQUIVARIANT_DATA names
+its folder, or else of noisy handwritten digits. Beside other work compare processor time, with one thread:
+
+    OPENBLAS_NUM_THREADS=1 python benchmarks/entropy.py --cpu
 """
 
 import argparse
@@ -18,9 +21,11 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import scipy.linalg
 
 from keras_equivariant.entropy import diffusion_spectral_entropy, median_bandwidth
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 KINDS = ("blobs", "uniform", "tree", "trained", "untrained")
 SIGMA = 10.0  # of the simulated data; half the median distance of embeddings, whose scale is their own
 
@@ -71,28 +76,44 @@ def ways(sigma):
 def compare(kind, size, rounds, names, clock):
     x = make_points(kind, size)
     functions = ways(median_bandwidth(x) / 2 if kind.endswith("trained") else SIGMA)
-    seconds, results = {name: [] for name in names}, {}
+    seconds = {name: {"wall": [], "cpu": []} for name in names}
+    results = {}
     for name in names:
         functions[name](x[:1200])  # warms up
     for _ in range(rounds):
         for name in names:
-            start = clock()
+            starts = {which: read() for which, read in CLOCKS.items()}
             results[name] = functions[name](x)
-            seconds[name].append(clock() - start)
-    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+            for which, read in CLOCKS.items():
+                seconds[name][which].append(read() - starts[which])
+    medians = {name: {which: float(np.median(values)) for which, values in of.items()} for name, of in seconds.items()}
     value, estimate = results["approximate"]
-    row = {"kind": kind, "size": size, "entropy": results["package"][0], "seconds": medians}
-    row |= {"ratio": {name: medians["package"] / medians[name] for name in names}}
+    row = {"kind": kind, "size": size, "entropy": float(results["package"][0]), "seconds": medians}
+    row["ratio"] = {name: medians["package"][clock] / medians[name][clock] for name in names}
     row |= {"error": value - row["entropy"], "estimate": estimate}
     if "exact" in results:
         row["exact_error"] = results["exact"][0] - row["entropy"]
     exact = f"{row['ratio']['exact']:>7.2f}" if "exact" in results else "      -"
     print(
-        f"{kind:<10}{size:>6}{row['entropy']:>9.4f}{medians['package']:>9.2f} s{exact}"
+        f"{kind:<10}{size:>6}{row['entropy']:>9.4f}{medians['package'][clock]:>9.2f} s{exact}"
         f"{row['ratio']['approximate']:>9.1f}{row['error']:>11.5f}{estimate:>10.5f}",
         flush=True,
     )
     return row
+
+
+def compare_lapacks(size, rounds, clock):
+    """Seconds that NumPy's LAPACK, which the package uses, takes for eigenvalues, over those of SciPy's, ours."""
+    factor = np.random.default_rng(0).normal(size=(size, size))
+    matrix, ratios = factor + factor.T, []
+    for _ in range(rounds):
+        times = []
+        for solve in (np.linalg.eigvalsh, lambda a: scipy.linalg.eigvalsh(a, driver="evd", check_finite=False)):
+            start = CLOCKS[clock]()
+            solve(matrix)
+            times.append(CLOCKS[clock]() - start)
+        ratios.append(times[0] / times[1])
+    return float(np.median(ratios))
 
 
 def peak_memory(name, size):
@@ -129,8 +150,10 @@ def main():
     parser.add_argument("--json", help="file to write the results to")
     parser.add_argument("--cpu", action="store_true", help="compare processor time; with one thread, on a busy machine")
     arguments = parser.parse_args()
-    clock = time.process_time if arguments.cpu else time.perf_counter
+    clock = "cpu" if arguments.cpu else "wall"
     rows, memory = [], {}
+    lapacks = compare_lapacks(1000, 5, clock)
+    print(f"eigenvalues of 1000 x 1000: NumPy's LAPACK takes {lapacks:.2f} times as long as SciPy's")
     print("kind        size  entropy   package  exact x  approx x   error   estimate")
     for size in arguments.sizes:
         rows += [
@@ -138,14 +161,14 @@ def main():
             for kind in arguments.kinds
         ]
     for size in arguments.large:
-        rows.append(compare(arguments.kinds[0], size, 1, ("package", "approximate"), clock))
+        rows += [compare(kind, size, 1, ("package", "approximate"), clock) for kind in arguments.kinds]
     if arguments.memory:
         memory = {name: peak_memory(name, arguments.memory) for name in ("package", "exact", "approximate")}
         for name, mebibytes in memory.items():
             print(f"{name}: {mebibytes:.0f} MiB at {arguments.memory} points, {mebibytes / memory['package']:.2f}")
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump({"rows": rows, "memory": memory}, file, indent=2)
+            json.dump({"clock": clock, "lapacks": lapacks, "rows": rows, "memory": memory}, file, indent=2)
 
 
 if __name__ == "__main__":

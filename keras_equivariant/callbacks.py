@@ -9,7 +9,7 @@ import numpy as np
 from keras_equivariant.entropy import cluster_reference, diffusion_spectral_entropy
 from keras_equivariant.entropy import diffusion_spectral_mutual_information as mutual_information
 from keras_equivariant.entropy.entropy import check_options
-from keras_equivariant.entropy.matrix import check_points, check_positive
+from keras_equivariant.entropy.matrix import check_bandwidth, check_points, check_positive
 from keras_equivariant.entropy.mutual_information import as_labels
 
 
@@ -116,9 +116,11 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
         if embedding is None:
             return not_measured
         try:
-            measured = {"dse": diffusion_spectral_entropy(embedding, **self._arguments)}
+            embedding = check_points(embedding)
+            arguments = {**self._arguments, "sigma": check_bandwidth(self._arguments["sigma"], embedding)}
+            measured = {"dse": diffusion_spectral_entropy(embedding, **arguments)}
             for quantity, labels in references.items():
-                measured[quantity] = mutual_information(embedding, labels, **self._arguments)
+                measured[quantity] = mutual_information(embedding, labels, **arguments)
             return measured
         except ValueError as error:
             if not self._warned:

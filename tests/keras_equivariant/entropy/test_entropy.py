@@ -9,14 +9,16 @@ from sklearn.datasets import load_digits
 
 from keras_equivariant import entropy
 
-RECORDED = json.loads((pathlib.Path(__file__).parent / "reference.json").read_text())
+FOLDER = pathlib.Path(__file__).parent
+RECORDED = json.loads((FOLDER / "reference.json").read_text())
 
 
 def reference_points(name):
     """As in benchmarks/entropy_reference.py."""
-    if name == "digits":
+    if name in ("digits", "embedding"):
         digits = load_digits()
-        return digits.data[:240], digits.target[:240]
+        x = digits.data[:240] if name == "digits" else np.loadtxt(FOLDER / "embedding.csv", delimiter=",")
+        return x, digits.target[:240]
     index = np.arange(240 * 6, dtype="int64")
     uniform = (index * 7919 % 10007 / 10007).reshape(240, 6)
     labels = np.arange(240) % 3
@@ -41,7 +43,7 @@ def clusters(count, points=40, distance=1000.0, dimensions=8, seed=0):
 @pytest.mark.parametrize("row", [row for row in RECORDED["rows"] if "sigma" in row], ids=lambda row: str(row)[12:50])
 def test_agrees_with_the_authors_package(row):
     x, labels = reference_points(row["points"])
-    subsets = RECORDED["subsets"]["digits" if row["points"] == "digits" else "blobs"]
+    subsets = RECORDED["subsets"]["digits" if row["points"] in ("digits", "embedding") else "blobs"]
     arguments = {"sigma": row["sigma"], "t": row["t"]}
     assert abs(entropy.diffusion_spectral_entropy(x, **arguments) - row["dse"]) < 1e-6
     measured = entropy.diffusion_spectral_mutual_information(x, labels, subsets=subsets, **arguments)
