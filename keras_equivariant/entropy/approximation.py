@@ -176,7 +176,6 @@ def _probe_quadratures(matrix, probes, values, vectors):
     """
     known = vectors.T @ probes
     probes = probes - vectors @ known
-    probes -= vectors @ (vectors.T @ probes)
     norms = np.linalg.norm(probes, axis=0)
     current, previous = probes / np.maximum(norms, np.float32(1e-30)), np.zeros_like(probes)
     diagonal, off_diagonal = np.zeros((2, _STEPS, _PROBES), "float32")

@@ -68,6 +68,24 @@ def test_spectra_that_exhaust_the_krylov_space(matrix):
     assert abs(value - np.log2(np.trace(matrix))) <= error < 0.02
 
 
+def test_probes_see_only_what_is_not_known():
+    """The quadrature of each probe, beside the known eigenvectors, is exact for polynomials of what is left of it."""
+    random = np.random.default_rng(0)
+    eigenvalues = np.concatenate([np.ones(20), np.geomspace(1e-2, 1e-5, 180)])
+    vectors = np.linalg.qr(random.normal(size=(200, 200)))[0]
+    matrix = (vectors * eigenvalues) @ vectors.T
+    known, probes = vectors[:, :20], random.normal(size=(200, 48))
+    single = [array.astype("float32") for array in (matrix, probes, eigenvalues[:20], known)]
+    left = probes - known @ (known.T @ probes)
+    for nodes, weights in approximation._probe_quadratures(*single):
+        np.testing.assert_allclose(weights[:, :20], (known.T @ probes).T ** 2, rtol=1e-3, atol=1e-4)
+        power = left
+        for degree in range(8):
+            rest = (weights[:, 20:] * nodes[:, 20:] ** degree).sum(axis=1)
+            np.testing.assert_allclose(rest, (left * power).sum(axis=0), rtol=1e-3)
+            power = matrix @ power
+
+
 def test_small_matrices_are_exact():
     x = np.random.default_rng(0).normal(size=(60, 3))
     value, error = entropy.diffusion_spectral_entropy(x, 1.0, method="approximate", return_error=True)
