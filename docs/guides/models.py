@@ -1,0 +1,47 @@
+"""Add a model to the zoo: a builder, its recipe, a run."""
+
+# --8<-- [start:builder]
+import json
+import pathlib
+import sys
+
+import keras
+
+import zoo
+from keras_equivariant.layers import CosetPooling, GroupConv2D
+from zoo.registry import register
+
+output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+
+
+@register
+def tiny_p4(input_shape=(28, 28, 1), classes=10, filters=8, name="tiny_p4"):
+    """Two p4 convolutions, invariant to quarter turns."""
+    inputs = keras.Input(input_shape)
+    x = GroupConv2D(filters, 4, "p4", strides=3, activation="relu")(inputs)  # 28 - 4 is a multiple of 3
+    x = GroupConv2D(2 * filters, 3, "p4", activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(CosetPooling("p4")(x))
+    return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(x), name=name)
+
+
+print(f"{zoo.list_models('tiny*')}: {zoo.create('tiny_p4').count_params():,} parameters")
+# --8<-- [end:builder]
+
+# --8<-- [start:recipe]
+from training.fit import fit  # noqa: E402
+from training.recipes import Recipe  # noqa: E402
+
+recipe = Recipe(
+    name="tiny_digits",
+    description="The tiny network on rotated digits",
+    model="tiny_p4",
+    dataset="digits",
+    epochs=6,
+    batch_size=50,
+    optimizer={"class_name": "Adam", "config": {"learning_rate": 0.01}},
+    augmentation=("rotate",),
+    evaluation="rotations",
+)
+run, metrics = fit(recipe, output / "tiny_p4")
+print(json.dumps(metrics, indent=2))
+# --8<-- [end:recipe]
