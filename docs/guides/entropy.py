@@ -23,7 +23,8 @@ train, test = slice(0, 1200), slice(1200, None)
 
 # --8<-- [start:function]
 clusters = np.repeat(np.eye(5), 100, axis=0) * 100
-print(f"five tight, distant clusters: {diffusion_spectral_entropy(clusters, sigma=1.0):.3f} bits, {np.log2(5):.3f} asked")
+entropy = diffusion_spectral_entropy(clusters, sigma=1.0)
+print(f"five tight, distant clusters: {entropy:.3f} bits; log2(5) is {np.log2(5):.3f}")
 # --8<-- [end:function]
 
 # --8<-- [start:model]
