@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_equivariant.entropy import cluster_reference, diffusion_spectral_entropy
 from keras_equivariant.entropy import diffusion_spectral_mutual_information as mutual_information
+from keras_equivariant.entropy.clusters import check_clusters
 from keras_equivariant.entropy.entropy import check_options
 from keras_equivariant.entropy.matrix import check_bandwidth, check_points, check_positive
 from keras_equivariant.entropy.mutual_information import as_labels
@@ -75,6 +76,10 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
         super().__init__()
         self._inputs = keras.tree.map_structure(np.asarray, inputs)
         flat = [check_points(part, "inputs") for part in keras.tree.flatten(self._inputs)]
+        if len({len(part) for part in flat}) != 1:
+            raise ValueError(
+                f"`inputs` must be arrays of one length. Received: arrays of lengths {[len(part) for part in flat]}"
+            )
         check_options(t, "symmetric", method, None)
         if not (isinstance(sigma, str) and sigma == "median"):
             check_positive("sigma", sigma, "a positive number or 'median'")
@@ -83,10 +88,16 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
         self._points = np.concatenate(flat, axis=1)
         self._labels = None if labels is None else _check_length("labels", labels, len(self._points))
-        if clusters is not None and not isinstance(clusters, int):
+        if isinstance(clusters, int):
+            check_clusters(clusters, len(self._points))
+        elif clusters is not None:
             clusters = _check_length("clusters", clusters, len(self._points))
         self._clusters = clusters
-        self._layers = [layer] if layer is None or isinstance(layer, str) else list(layer)
+        self._layers = list(layer) if isinstance(layer, list | tuple) else [layer]
+        if not self._layers or not all(isinstance(name, str) for name in self._layers if layer is not None):
+            raise ValueError(
+                f"`layer` must be the name of a layer, a list of names, or None. Received: layer={layer!r}"
+            )
         self._every, self._batch_size = every, batch_size
         self._arguments = {"sigma": sigma, "t": t, "method": method, "max_points": None, "seed": seed}
         self._warned = False

@@ -32,11 +32,7 @@ def cluster_reference(reference, clusters=10, seed=0):
         [Liao et al., 2023](https://arxiv.org/abs/2312.04823).
     """
     points = check_points(reference, "reference")
-    if isinstance(clusters, bool) or not isinstance(clusters, int) or not 1 < clusters <= len(points):
-        raise ValueError(
-            f"`clusters` must be an integer from 2 to the number of points, {len(points)}. "
-            f"Received: clusters={clusters!r}"
-        )
+    check_clusters(clusters, len(points))
     if points.shape[1] == 1:
         scaled = (points[:, 0] - points.min()) / np.ptp(points)
         return np.minimum((scaled * clusters).astype("int64"), clusters - 1)
@@ -52,3 +48,11 @@ def cluster_reference(reference, clusters=10, seed=0):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Graph is not fully connected")  # clusters that lie apart are no mistake
         return clustering.fit_predict(points).astype("int64")
+
+
+def check_clusters(clusters, points):
+    """Refuses a number of clusters that so many points cannot be divided into."""
+    if isinstance(clusters, bool) or not isinstance(clusters, int) or not 1 < clusters <= points:
+        raise ValueError(
+            f"`clusters` must be an integer from 2 to the number of points, {points}. Received: clusters={clusters!r}"
+        )

@@ -39,7 +39,7 @@ def entropy_of_spectrum(eigenvalues, t=1, weights=None):
         The entropy in bits, a float: 0 for a single eigenvalue that is not 0, log2 n for n equal ones.
 
     Raises:
-        ValueError: If `t` is not positive.
+        ValueError: If `t` is not positive, or the eigenvalues are not finite or all 0.
 
     Example:
 
@@ -52,6 +52,8 @@ def entropy_of_spectrum(eigenvalues, t=1, weights=None):
     """
     check_positive("t", t)
     magnitudes = np.abs(np.asarray(eigenvalues))
+    if not 0 < magnitudes.max(initial=0) < np.inf:
+        raise ValueError(f"`eigenvalues` must be finite, and one not 0. Received: {magnitudes.size} eigenvalues")
     # Relative to the largest, so that no power of t underflows as a whole.
     powers = (magnitudes / magnitudes.max()) ** t
     present = powers > 0

@@ -4,6 +4,7 @@ import numpy as np
 
 _ROWS = 512  # Blocks of this many rows keep the work space small beside the matrix.
 _BANDWIDTH_POINTS = 1000
+_LARGEST = 1e150  # whose square is still finite
 
 
 def diffusion_matrix(x, sigma=10.0, normalisation="symmetric", dtype="float64"):
@@ -73,7 +74,10 @@ def median_bandwidth(x, seed=0):
 
 def build_matrix(x, sigma, normalisation="symmetric", dtype="float64"):
     """The matrix of points that have been checked; one point, or equal points, will do."""
-    scaled = (x - x.mean(axis=0)) / (np.sqrt(2) * sigma)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (x - x.mean(axis=0)) / (np.sqrt(2) * sigma)
+    if not np.abs(scaled).max() < _LARGEST:
+        raise ValueError(f"`sigma` must be at least {1 / _LARGEST:g} of the points. Received: sigma={sigma!r}")
     matrix = np.empty((len(x), len(x)), dtype)
     for start in range(0, len(x), _ROWS):
         rows = matrix[start : start + _ROWS]
@@ -106,7 +110,7 @@ def subsample(x, points, seed):
 def check_points(x, name="x"):
     """The points as a float64 array (n, d)."""
     try:
-        points = np.asarray(x, dtype="float64")
+        points = np.asarray(x).astype("float64", casting="same_kind", copy=False)
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be an array of numbers. Received: {name} of type {type(x).__name__}") from None
     if points.ndim == 0 or len(points) < 2 or points.size == 0:
@@ -129,7 +133,8 @@ def check_bandwidth(sigma, x):
 
 def check_positive(name, value, what="a positive number"):
     """Refuses what is no positive number."""
-    if isinstance(value, str | bool) or not np.isscalar(value) or not 0 < value < np.inf:
+    number = np.isscalar(value) and not isinstance(value, str | bool | complex)
+    if not number or not 0 < value < np.inf:
         raise ValueError(f"`{name}` must be {what}. Received: {name}={value!r}")
 
 

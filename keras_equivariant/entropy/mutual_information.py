@@ -90,7 +90,9 @@ def mutual_information(
     if baseline == "all":
         before = np.full(len(classes), entropy(x))
     else:
-        subsets = _random_subsets(counts, repetitions, seed) if subsets is None else _check_subsets(subsets, classes)
+        subsets = (
+            _random_subsets(counts, repetitions, seed) if subsets is None else _check_subsets(subsets, classes, len(x))
+        )
         before = np.array([np.mean([entropy(x[subset]) for subset in of_class]) for of_class in subsets])
     after = np.array([entropy(x[labels == label]) for label in classes])
     return float((counts / counts.sum()) @ (before - after))
@@ -114,9 +116,15 @@ def _random_subsets(counts, repetitions, seed):
     return [[random.choice(points, count, replace=False) for _ in range(repetitions)] for count in counts]
 
 
-def _check_subsets(subsets, classes):
+def _check_subsets(subsets, classes, points):
     if len(subsets) != len(classes):
         raise ValueError(
             f"`subsets` must have an entry for each of the {len(classes)} classes. Received: {len(subsets)} entries"
         )
+    for indices in (np.asarray(subset) for of_class in subsets for subset in (of_class if len(of_class) else [[]])):
+        if indices.size == 0 or indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= points:
+            raise ValueError(
+                f"`subsets` must hold indices of the {points} points, at least one subset for each class. "
+                f"Received: {indices}"
+            )
     return subsets

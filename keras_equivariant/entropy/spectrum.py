@@ -42,6 +42,8 @@ def is_symmetric(matrix):
 def check_matrix(matrix):
     """The matrix as an array of float64 or, if it is one already, float32."""
     matrix = np.asarray(matrix)
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"`matrix` must be an array of real numbers. Received: one of type {matrix.dtype}")
     if matrix.dtype != "float32":
         matrix = matrix.astype("float64", copy=False)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:

@@ -77,7 +77,15 @@ def test_the_default_is_what_the_head_sees(make):
     assert "dsmi_y" not in default.history_
 
 
-def test_inference_mode_is_used_and_the_model_left_as_it_was():
+def test_inference_mode_is_used():
+    layers = [keras.layers.Dense(5, name="first"), keras.layers.Dropout(0.9), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    history = fit(model, DiffusionSpectralEntropy(X, sigma=1.0, clusters=None))
+    expected = diffusion_spectral_entropy(to_numpy(model.get_layer("first")(X)), 1.0)
+    assert abs(history["dse"][-1] - expected) < 1e-4
+
+
+def test_the_model_is_left_as_it_was():
     model = functional()
     model(X)
     before = dict(vars(model.get_layer("first")))
@@ -153,7 +161,13 @@ def test_a_degenerate_embedding_is_nan_with_one_warning():
         ("`inputs` must hold two different points", {"inputs": np.ones((4, 2))}),
         ("`labels` must have as many entries", {"labels": LABELS[:-1]}),
         ("`labels` must be one integer", {"labels": LABELS / 2}),
+        ("`inputs` must be arrays of one length", {"inputs": {"first": X, "second": X[:9]}}),
         ("`clusters` must have as many entries", {"clusters": LABELS[:-1]}),
+        ("`clusters` must be an integer from 2", {"clusters": 1}),
+        ("`clusters` must be an integer from 2", {"clusters": 41}),
+        ("`layer` must be the name", {"layer": 5}),
+        ("`layer` must be the name", {"layer": []}),
+        ("`layer` must be the name", {"layer": ["first", None]}),
         ("`sigma` must be", {"sigma": 0}),
         ("`t` must be", {"t": 0}),
         ("`every` must be", {"every": 0}),

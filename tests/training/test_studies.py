@@ -18,7 +18,13 @@ SMALL = {
     "label_corruption": {"points": 150, "runs": 1, "branches": (2, 5)},
     "estimators": {"points": 100, "runs": 1, "dimensions": (2, 8, 32)},
     "runtime": {"points": 60, "runs": 1, "dimensions": (2, 8)},
-    "training_dynamics": {"runs": 1, "epochs": 1, "training_images": 200, "measured_images": 60},
+    "training_dynamics": {
+        "runs": 1,
+        "epochs": 1,
+        "training_images": 200,
+        "memorised_images": 20,
+        "measured_images": 60,
+    },
     "initialisation": {
         "runs": 1,
         "epochs": 1,
@@ -79,8 +85,10 @@ def test_runtime(tmp_path, tensorflow_backend):
 
 def test_training_dynamics(tmp_path, bundled_digits):
     results = run("training_dynamics", tmp_path)
-    for way in ("supervised", "random labels", "SimCLR"):
-        values = np.array([results[way][quantity] for quantity in ("dse", "dsmi_y", "dsmi_x")])
+    ways = [lines for of_sigma in results["measured"].values() for lines in of_sigma.values()]
+    assert len(ways) == 6
+    for lines in ways:
+        values = np.array([lines[quantity] for quantity in ("dse", "dsmi_y", "dsmi_x")])
         assert values.shape == (3, 1, 2) and np.isfinite(values).all()
         assert (values[0, 0, 0] != values[0, 0, 1]).all()
     assert results["dataset"] == "digits"
@@ -94,8 +102,9 @@ def test_initialisation(tmp_path, bundled_digits):
 
 def test_ranking(tmp_path, bundled_digits):
     results = run("ranking", tmp_path)
-    assert [row["steps"] for row in results["models"]] == [0, 1, 2]
-    assert set(results["correlations"]) == {"dse", "dsmi_x", "dsmi_y"}
+    for sigma in ("10.0", "median"):
+        assert [row["steps"] for row in results["models"][sigma]] == [0, 1, 2]
+        assert set(results["correlations"][sigma]) == {"dse", "dsmi_x", "dsmi_y"}
 
 
 def test_correlations():

@@ -7,7 +7,7 @@ from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from training.studies.images import compile_classifier, load_images, small_convnet
 from training.studies.results import draw_lines, new_figure, save
 
-SIGMA, TIME = 10.0, 1
+SIGMA, TIME = 10.0, 1  # fixed before any training, the defaults of the authors' package
 BATCH_SIZE = 50
 
 

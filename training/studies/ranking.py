@@ -1,5 +1,7 @@
 """Figure 10: how well the entropies of models, measured without training any, go with their accuracy."""
 
+import itertools
+
 import keras
 import numpy as np
 import scipy.stats
@@ -10,20 +12,20 @@ from training.studies.images import compile_classifier, load_images
 from training.studies.initialisation import measure
 from training.studies.results import new_figure, save
 
-SIGMA, TIME = 10.0, 1
+SIGMAS, TIME = (10.0, "median"), 1  # fixed before any training, as in training_dynamics
 BATCH_SIZE = 100
 MODELS = (("z2cnn", 4), ("z2cnn", 10), ("p4cnn", 3), ("p4cnn_rotation_pooling", 4))
 QUANTITIES = {"dse": "DSE of Z", "dsmi_x": "DSMI of Z and inputs", "dsmi_y": "DSMI of Z and labels"}
 
 
 def run(output, seed=0, models=MODELS, steps=(0, 10, 20, 40, 80), measured_images=500):
-    """Ranks models of the zoo, each at several degrees of training.
+    """Ranks models of the zoo, each trained by itself, from initial weights of its own, for some number of steps.
 
     Args:
         output: Folder for the results.
         seed: Decides the initial weights and the order of the images.
         models: Pairs of a name of the zoo and a number of filters.
-        steps: Numbers of training steps of 100 images after which each model is measured.
+        steps: Numbers of training steps of 100 images, for each of which a model is trained.
         measured_images: Number of unseen images to measure and test on.
 
     Returns:
@@ -31,38 +33,46 @@ def run(output, seed=0, models=MODELS, steps=(0, 10, 20, 40, 80), measured_image
     """
     dataset, data = load_images(BATCH_SIZE * max(steps), measured_images)
     clusters = cluster_reference(data.test.images)
-    rows = []
-    for name, filters in models:
-        keras.utils.set_random_seed(seed)
+    rows = {str(sigma): [] for sigma in SIGMAS}
+    for index, ((name, filters), count) in enumerate(itertools.product(models, steps)):
+        keras.utils.set_random_seed(seed + index)
         model = compile_classifier(zoo.create(name, filters=filters))
-        done = 0
-        for count in steps:
-            chosen = np.arange(BATCH_SIZE * done, BATCH_SIZE * count) % len(data.train)
-            if len(chosen):
-                model.fit(*(part[chosen] for part in (data.train.images, data.train.labels)), BATCH_SIZE, verbose=0)
-            done = count
-            rows.append({"model": f"{name}-{filters}", "steps": count, **rank([model], data.test, clusters)[0]})
-    correlations = correlate(rows)
-    figure, axes = new_figure(3)
-    for panel, (quantity, title) in zip(axes, QUANTITIES.items(), strict=True):
-        for model in dict.fromkeys(row["model"] for row in rows):
-            points = [(row[quantity], row["accuracy"]) for row in rows if row["model"] == model]
-            panel.plot(*zip(*points, strict=True), marker="o", linestyle="none", label=model)
-        text = "Pearson {pearson:.2f} (p {pearson_p:.1g}), Spearman {spearman:.2f}".format(**correlations[quantity])
-        panel.set(title=f"{title}\n{text}", xlabel="bits", ylabel="accuracy")
-        panel.grid(alpha=0.3)
+        chosen = np.arange(BATCH_SIZE * count) % len(data.train)
+        if count:
+            model.fit(data.train.images[chosen], data.train.labels[chosen], BATCH_SIZE, verbose=0)
+        for sigma in SIGMAS:
+            row = {"model": f"{name}-{filters}", "steps": count, **rank([model], data.test, clusters, sigma)[0]}
+            rows[str(sigma)].append(row)
+    correlations = {sigma: correlate(of_sigma) for sigma, of_sigma in rows.items()}
+    results = {"dataset": dataset, "sigma": list(SIGMAS), "t": TIME, "measured_images": len(data.test)}
+    return save(output, results | {"models": rows, "correlations": correlations}, _draw(rows, correlations))
+
+
+def _draw(rows, correlations):
+    figure, axes = new_figure(len(QUANTITIES), rows=len(rows))
+    panels = iter(axes)
+    for sigma, of_sigma in rows.items():
+        for quantity, title in QUANTITIES.items():
+            panel = next(panels)
+            for model in dict.fromkeys(row["model"] for row in of_sigma):
+                points = [(row[quantity], row["accuracy"]) for row in of_sigma if row["model"] == model]
+                panel.plot(*zip(*points, strict=True), marker="o", linestyle="none", label=model)
+            text = "Pearson {pearson:.2f} (p {pearson_p:.1g}), Spearman {spearman:.2f}"
+            text = text.format(**correlations[sigma][quantity])
+            panel.set(title=f"{title}, sigma = {sigma}\n{text}", xlabel="bits", ylabel="accuracy")
+            panel.grid(alpha=0.3)
     axes[0].legend(fontsize=7)
-    results = {"dataset": dataset, "sigma": SIGMA, "t": TIME, "measured_images": len(data.test)}
-    return save(output, results | {"models": rows, "correlations": correlations}, figure)
+    return figure
 
 
-def rank(models, split, clusters=10):
+def rank(models, split, clusters=10, sigma=10.0):
     """Measures any Keras classifiers on the same images.
 
     Args:
         models: List of `keras.Model` from images to one score for each class.
         split: `Split` of images that the models take, with their labels.
         clusters: Number of clusters of the images, or their classes.
+        sigma: Width of the kernel, or `"median"`.
 
     Returns:
         A list of dictionaries, one for each model: `dse`, `dsmi_y`, `dsmi_x` and `accuracy`.
@@ -72,7 +82,7 @@ def rank(models, split, clusters=10):
     rows = []
     for model in models:
         predictions = model.predict(split.images, verbose=0).argmax(axis=1)
-        measured = measure(model, split, SIGMA, TIME, clusters)
+        measured = measure(model, split, sigma, TIME, clusters)
         rows.append({**measured, "accuracy": float((predictions == split.labels).mean())})
     return rows
 

@@ -86,6 +86,13 @@ def test_probes_see_only_what_is_not_known():
             power = matrix @ power
 
 
+def test_a_bias_is_covered_by_the_estimate():
+    """Of a spectrum over six decades, few steps see too little, and all probes err alike."""
+    eigenvalues = np.concatenate([np.ones(30), np.geomspace(1e-2, 1e-6, 1070)])
+    value, error = entropy.spectral_entropy(np.diag(eigenvalues), 0.25, method="approximate", return_error=True)
+    assert 0.01 < abs(value - entropy.entropy_of_spectrum(eigenvalues, 0.25)) <= error < 0.1
+
+
 def test_small_matrices_are_exact():
     x = np.random.default_rng(0).normal(size=(60, 3))
     value, error = entropy.diffusion_spectral_entropy(x, 1.0, method="approximate", return_error=True)

@@ -101,7 +101,7 @@ def test_invariant_to_rotation_permutation_and_translation():
     x = random.normal(size=(80, 6))
     rotation = np.linalg.qr(random.normal(size=(6, 6)))[0]
     expected = entropy.diffusion_spectral_entropy(x, 1.5)
-    for moved in (x @ rotation, x[random.permutation(80)], x + 1000):
+    for moved in (x @ rotation, x[random.permutation(80)], x + 1e5):
         assert abs(entropy.diffusion_spectral_entropy(moved, 1.5) - expected) < 1e-8
     assert (
         abs(entropy.diffusion_spectral_entropy(7 * x, "median") - entropy.diffusion_spectral_entropy(x, "median"))
@@ -148,6 +148,11 @@ POINTS = np.random.default_rng(0).normal(size=(10, 3))
         ("`sigma` must be a positive number or 'median'", {"sigma": 0}),
         ("`sigma` must be", {"sigma": -1.0}),
         ("`sigma` must be", {"sigma": "mean"}),
+        ("`sigma` must be", {"sigma": 1j}),
+        ("`sigma` must be at least 1e-150 of the points", {"sigma": 1e-300}),
+        ("`sigma` must be at least 1e-150 of the points", {"x": 1e200 * POINTS}),
+        ("`x` must be an array of numbers", {"x": POINTS + 1j}),
+        ("`x` must be an array of numbers", {"x": None}),
         ("`sigma` must be a number where most", {"x": [[0.0]] * 9 + [[1.0]], "sigma": "median"}),
         ("`t` must be", {"t": 0}),
         ("`t` must be", {"t": np.nan}),
@@ -161,7 +166,15 @@ def test_bad_arguments(message, arguments):
         entropy.diffusion_spectral_entropy(**{"x": POINTS, **arguments})
 
 
-@pytest.mark.parametrize("matrix", [np.ones((2, 3)), np.ones(4), np.full((2, 2), np.nan), np.zeros((2, 2))])
+@pytest.mark.parametrize(
+    "matrix", [np.ones((2, 3)), np.ones(4), np.full((2, 2), np.nan), np.zeros((2, 2)), "a", 1j * np.eye(2)]
+)
 def test_bad_matrices(matrix):
     with pytest.raises(ValueError, match="`matrix` must"):
         entropy.spectral_entropy(matrix)
+
+
+@pytest.mark.parametrize("eigenvalues", [[], [0.0, 0.0], [1.0, np.nan], [1.0, np.inf]])
+def test_bad_eigenvalues(eigenvalues):
+    with pytest.raises(ValueError, match="`eigenvalues` must be finite"):
+        entropy.entropy_of_spectrum(eigenvalues)

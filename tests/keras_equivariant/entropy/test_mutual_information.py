@@ -63,6 +63,12 @@ def test_seed():
     x, labels = tree(3, points=20)
     x *= 0.2
     assert dsmi(x, labels, seed=1) == dsmi(x, labels, seed=1) != dsmi(x, labels, seed=2)
+    assert dsmi(x, labels, seed=1) != dsmi(x, labels, seed=1, repetitions=1)
+    drawn = np.random.default_rng(3).choice(60, 30, replace=False)
+    assert (
+        abs(dsmi(x, labels, baseline="all", max_points=30, seed=3) - dsmi(x[drawn], labels[drawn], baseline="all"))
+        < 1e-9
+    )
 
 
 def test_vectors_are_clustered_once_and_reused():
@@ -97,6 +103,9 @@ def test_binned_mutual_information_misses_the_trend():
         ("`baseline` must be", {"baseline": "none"}),
         ("`repetitions` must be", {"repetitions": 0}),
         ("`subsets` must have an entry", {"subsets": [[[1, 2]]]}),
+        ("`subsets` must hold indices", {"subsets": [[[1, 2]], [[20]]]}),
+        ("`subsets` must hold indices", {"subsets": [[[1, 2]], []]}),
+        ("`subsets` must hold indices", {"subsets": [[[0.5]], [[1]]]}),
         ("`sigma` must be", {"sigma": 0}),
         ("`t` must be", {"t": -1}),
         ("`x` must hold two different points", {"x": np.zeros((20, 2))}),
