@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from training.data.streamed import random_crop
 from training.illuminants import draw_jitter, jitter
 from training.transforms import rotate, shift_and_flip
 
@@ -25,11 +26,14 @@ class Augmentation:
         apply: Function of a batch of images, the rows of parameters of its images, and the background, that returns
             the transformed images.
         on_raw_images: Whether it acts on colours, so before the preprocessing, on pixels between 0 and 1.
+        on_encoded_images: Whether it decodes an image from a file, by itself; `apply` is then a function of the encoded
+            image, its row of parameters, and the height and width of the result.
     """
 
     draw: Callable
     apply: Callable
     on_raw_images: bool = False
+    on_encoded_images: bool = False
 
 
 def _draw_angles(key, count):
@@ -44,8 +48,22 @@ def _draw_shifts_and_flips(key, count):
     return tf.concat([shifts, flips], axis=1)
 
 
+def _draw_flips(key, count):
+    return tf.random.stateless_uniform((count,), key, 0, 2, tf.int32)
+
+
+def _flip(images, flips, background):
+    return tf.where(tf.reshape(flips, (-1, 1, 1, 1)) == 1, images[:, :, ::-1], images)
+
+
+def _draw_keys(key, count):
+    return tf.random.stateless_uniform((count, 2), key, None, None, tf.int32)
+
+
 _AUGMENTATIONS = {
+    "random_crop": Augmentation(_draw_keys, random_crop, on_encoded_images=True),
     "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True),
+    "flip": Augmentation(_draw_flips, _flip),
     "rotate": Augmentation(_draw_angles, rotate),
     "shift_and_flip": Augmentation(_draw_shifts_and_flips, shift_and_flip),
 }

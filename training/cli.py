@@ -80,6 +80,13 @@ def _parser():
     command.add_argument("--output", metavar="PNG", help="picture to draw the learning curves in")
     command.set_defaults(run=_report)
 
+    command = commands.add_parser("lights", help="draw how finished runs bear coloured light")
+    command.add_argument("folders", nargs="+", metavar="RUN", help="folders of runs of the recipes *_light*")
+    command.add_argument("--images", type=int, default=3, metavar="N", help="how many to show; default: 3")
+    command.add_argument("--output", default=".", metavar="DIR", help="folder for the pictures; default: this one")
+    _add_data_dir(command)
+    command.set_defaults(run=_lights)
+
     command = commands.add_parser("study", help="run a study of diffusion spectral entropy")
     command.add_argument("name", metavar="NAME", help="as listed by `keras-equivariant list`")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
@@ -176,6 +183,19 @@ def _report(arguments):
     print(format_table(rows, arguments.format))
     if arguments.output:
         draw_comparison(arguments.output, rows, histories)
+
+
+def _lights(arguments):
+    from training.light_pictures import draw_predictions, draw_saturations
+
+    errors, predictions = (os.path.join(arguments.output, name) for name in ("saturations.png", "predictions.png"))
+    if arguments.images < 1:
+        raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
+    os.makedirs(arguments.output, exist_ok=True)
+    draw_saturations(arguments.folders, errors)
+    draw_predictions(arguments.folders, predictions, arguments.images, arguments.data_dir)
+    print(errors)
+    print(predictions)
 
 
 def _study(arguments):

@@ -30,9 +30,10 @@ def distributed(distribution):
     Args:
         distribution: `None` for one device; `"mirrored"` for all devices of this host, with
             `tf.distribute.MirroredStrategy`; `"jax"` for all devices of all hosts, with
-            `keras.distribution.DataParallel`. The hosts find one another by the environment variables that
-            `keras.distribution.initialize` reads: `KERAS_DISTRIBUTION_JOB_ADDRESSES`,
-            `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID`.
+            `keras.distribution.DataParallel`, where each host reads its own part of each batch. The hosts find one
+            another by the environment variables that `keras.distribution.initialize` reads:
+            `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `KERAS_DISTRIBUTION_NUM_PROCESSES` and
+            `KERAS_DISTRIBUTION_PROCESS_ID`.
     """
     if distribution == "mirrored":
         with tf.distribute.MirroredStrategy(_logical_devices()).scope():
@@ -40,13 +41,20 @@ def distributed(distribution):
     elif distribution == "jax":
         if "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
             keras.distribution.initialize()
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         try:
             yield
         finally:
             keras.distribution.set_distribution(None)
     else:
         yield
+
+
+def workers(distribution):
+    """The number of processes that train together, and which of them this is, from 0."""
+    if distribution != "jax" or "KERAS_DISTRIBUTION_JOB_ADDRESSES" not in os.environ:
+        return 1, 0
+    return int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"]), int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"])
 
 
 def _logical_devices():

@@ -6,26 +6,20 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_equivariant.equivariance import equivariance_error
-from training.illuminants import test_saturations
+from training.illuminants import test_saturations, wrong_predictions
 from training.pipelines import TEST_ANGLES, rotated_batches, test_batches
 
 BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500
 
 
-def _errors(model, batches, split):
-    """Whether each prediction is wrong, `(number of passes over the split, number of images)`."""
-    predictions = model.predict(batches, verbose=0).argmax(axis=1)
-    return predictions.reshape(-1, len(split)) != split.labels
-
-
 def _plain(model, data, preprocess):
-    wrong = _errors(model, test_batches(data.test, preprocess, BATCH_SIZE), data.test)
+    wrong = wrong_predictions(model, test_batches(data.test, preprocess, BATCH_SIZE))
     return {"test_error": float(100 * wrong.mean())}
 
 
 def _rotations(model, data, preprocess):
-    wrong = _errors(model, rotated_batches(data.test, preprocess, BATCH_SIZE), data.test)
+    wrong = wrong_predictions(model, rotated_batches(data.test, preprocess, BATCH_SIZE)).reshape(-1, len(data.test))
     by_rotation = {str(round(np.degrees(a))): float(100 * e) for a, e in zip(TEST_ANGLES, wrong.mean(1), strict=True)}
     return {"test_error": float(100 * wrong.mean()), "test_error_by_rotation": by_rotation}
 
@@ -80,7 +74,7 @@ def evaluate(name, model, data, preprocess):
         A dictionary: what the evaluation found, and `invariance_error`, the largest relative change of the logits
         under the four rotations of p4.
     """
-    images = np.asarray(preprocess(data.test.scaled_images(_INVARIANCE_IMAGES)))
+    images = np.asarray(preprocess(data.test.first(_INVARIANCE_IMAGES).scaled_images()))
     return {
         **get_evaluation(name).test(model, data, preprocess),
         "invariance_error": equivariance_error(model, images, "p4"),

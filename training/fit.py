@@ -16,7 +16,7 @@ from training import data as datasets
 from training.augmentations import get_augmentation
 from training.batch_norm import reestimate_batch_norm
 from training.checkpoint import Checkpoint
-from training.devices import check_distribution, distributed, synchronise_batch_norm
+from training.devices import check_distribution, distributed, synchronise_batch_norm, workers
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
 from training.pipelines import training_batches
@@ -47,7 +47,7 @@ def fit(recipe, output, resume=False, data_dir=None):
     """
     _check_names(recipe)
     data = load_data(recipe, data_dir)
-    preprocess = fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+    preprocess = fit_preprocessing(recipe.preprocessing, data.train.first().scaled_images())
     if recipe.batch_size > len(data.train):
         raise ValueError(
             f"`batch_size` must be at most the number of training images, {len(data.train)}. "
@@ -57,7 +57,7 @@ def fit(recipe, output, resume=False, data_dir=None):
     save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, data, preprocess, run)
-    images = np.asarray(preprocess(data.test.scaled_images(CHECKED_IMAGES)))
+    images = np.asarray(preprocess(data.test.first(CHECKED_IMAGES).scaled_images()))
     metrics = {
         "recipe": recipe.name,
         "model": recipe.model,
@@ -144,7 +144,7 @@ def _train(recipe, data, preprocess, run):
         validation = get_evaluation(recipe.evaluation).batches(data.validation, preprocess, BATCH_SIZE).cache()
     start = time.perf_counter()
     model.fit(
-        _training_batches(recipe, data, preprocess, done),
+        _training_batches(recipe, data, preprocess, done, workers(recipe.distribution)),
         validation_data=validation,
         steps_per_epoch=steps,
         epochs=recipe.epochs,
@@ -203,15 +203,23 @@ def _schedule(schedule, learning_rate, steps, epochs):
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
 
 
-def _training_batches(recipe, data, preprocess, initial_epoch):
-    return training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed, initial_epoch)
+def _training_batches(recipe, data, preprocess, initial_epoch, workers=(1, 0)):
+    return training_batches(
+        data.train,
+        preprocess,
+        recipe.augmentation,
+        recipe.batch_size,
+        recipe.seed,
+        initial_epoch=initial_epoch,
+        workers=workers,
+    )
 
 
 def _entropy_of_embedding(split, preprocess):
     """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
-    images = np.asarray(preprocess(split.scaled_images(_ENTROPY_IMAGES)))
-    labels = split.labels[:_ENTROPY_IMAGES]
-    return DiffusionSpectralEntropy(images, labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
+    shown = split.first(_ENTROPY_IMAGES)
+    images = np.asarray(preprocess(shown.scaled_images()))
+    return DiffusionSpectralEntropy(images, shown.labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
 
 
 def _config(recipe, data_dir):

@@ -7,6 +7,7 @@ from keras_equivariant.equivariance import transform_image
 from keras_equivariant.layers import GroupConv2D, RandomIlluminant
 from keras_equivariant.symmetry import get_symmetry
 
+_CLASSES = 10  # the most probable ones are shown
 _BLUE, _ORANGE = "#1f77b4", "#ff7f0e"
 
 
@@ -97,13 +98,15 @@ def draw_lit_predictions(figure, model, preprocess, image, label, saturations=(0
 def _draw_predictions(figure, model, preprocess, images, titles, label):
     logits = keras.ops.cast(model(np.asarray(preprocess(images))), "float32")
     probabilities = _to_numpy(keras.ops.softmax(logits))
+    classes = np.sort(np.argsort(-probabilities.max(axis=0), kind="stable")[:_CLASSES])
     pictures, charts = figure.subplots(2, len(images), squeeze=False)
     for picture, chart, image, title, values in zip(pictures, charts, images, titles, probabilities, strict=True):
         picture.imshow(image.clip(0, 1), cmap="gray_r", vmin=0, vmax=1)
         picture.set_title(title)
         picture.axis("off")
-        chart.bar(range(len(values)), values, color=[_ORANGE if k == label else _BLUE for k in range(len(values))])
-        chart.set(ylim=(0, 1), xticks=range(len(values)))
+        chart.bar(range(len(classes)), values[classes], color=[_ORANGE if k == label else _BLUE for k in classes])
+        chart.set_xticks(range(len(classes)), classes)
+        chart.set(ylim=(0, 1))
 
 
 def draw_entropy(axes, epochs, entropy, information=None):

@@ -1,24 +1,17 @@
-"""Images under coloured light: what goes into offset-equivariant networks, and how well a model bears a new light.
+"""Images under coloured light: what goes into offset-equivariant networks, and how well a model bears a new light."""
 
-    python -m training.illuminants RUN [RUN ...] [--output FILE]
-
-draws the test errors of runs that were tested by the evaluation "saturations", as in figures 2 and 4 of Cotogni &
-Cusano, 2022.
-"""
-
-import argparse
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
-from keras_equivariant.layers import LogRGB, RandomIlluminant, RemoveGamma
-from training.run_folder import find_finished_run, read_json, replacing
+from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SEED = 0
 _BATCH_SIZE = 500
+_SAMPLE = 5000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +35,29 @@ class StandardisedLogRGB:
     def __call__(self, images):
         """Converts sRGB images between 0 and 1."""
         return (_log_rgb(images) - np.float32(self.mean)) / np.float32(self.deviation)
+
+
+@dataclasses.dataclass(frozen=True)
+class SameLight:
+    """Shows an ordinary model images as if all had the same light, in front of its own preprocessing.
+
+    Around a whole model f of the logarithms x of linear RGB, the invariant `OffsetAdapter` is f(x - G phi(x)), with phi
+    the mean of each colour over the image. Here f adds the mean colour of the training images, goes back to sRGB, and
+    is the ordinary model from there: it works as trained, and no longer sees the light.
+
+    Attributes:
+        preprocess: The model's own preprocessing.
+        mean: Mean logarithm of each colour over the training images.
+    """
+
+    preprocess: Callable
+    mean: tuple
+
+    def __call__(self, images):
+        """Converts sRGB images between 0 and 1."""
+        logarithms = _log_rgb(images)
+        logarithms += np.float32(self.mean) - tf.reduce_mean(logarithms, axis=(1, 2), keepdims=True)
+        return self.preprocess(tf.clip_by_value(ApplyGamma()(InverseLogRGB()(logarithms)), 0.0, 1.0))
 
 
 def _log_rgb(images):
@@ -82,56 +98,35 @@ def lit_batches(split, preprocess, batch_size, saturation):
     light = RandomIlluminant(saturation, in_prediction=True)
     hues = np.random.default_rng(_SEED).uniform(size=len(split)).astype("float32")
 
-    def lit(images, labels, hues):
+    def lit(examples, hues):
+        images, labels = examples
         images = tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
         return preprocess(light(images, hue=hues)), labels
 
-    data = tf.data.Dataset.from_tensor_slices((split.images, split.labels, hues))
+    data = tf.data.Dataset.zip(split.examples(), tf.data.Dataset.from_tensor_slices(hues))
     return data.batch(batch_size).map(lit).prefetch(tf.data.AUTOTUNE)
 
 
+def wrong_predictions(model, batches):
+    """Whether the largest logit is that of another class, for each image of batches of `(images, labels)`."""
+    return np.concatenate([model.predict_on_batch(x).argmax(axis=1) != y.numpy() for x, y in batches])
+
+
 def test_saturations(model, data, preprocess):
-    """Test errors in percent: as the images are, and by the saturation of a light of random hue."""
-    errors = {}
-    for saturation in SATURATIONS:
-        predictions = model.predict(lit_batches(data.test, preprocess, _BATCH_SIZE, saturation), verbose=0)
-        errors[str(saturation)] = float(100 * (predictions.argmax(axis=1) != data.test.labels).mean())
-    return {"test_error": errors["0.0"], "test_error_by_saturation": errors}
+    """Test errors in percent: as the images are, and by the saturation of a light of random hue.
 
-
-def draw_saturations(paths, output):
-    """Draws the errors of any number of runs over the saturation of the light.
-
-    Args:
-        paths: Folders of runs whose evaluation was "saturations".
-        output: PNG file to write.
-
-    Raises:
-        ValueError: If a folder holds no finished run, or one with another evaluation.
+    An ordinary model is also tested inside an adapter that makes it invariant: see `SameLight`.
     """
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    for path in paths:
-        metrics = read_json(find_finished_run(path).metrics)
-        errors = metrics.get("test_error_by_saturation")
-        if errors is None:
-            raise ValueError(f'The run must have been tested by the evaluation "saturations". Received: {path}')
-        axes.plot([float(s) for s in errors], list(errors.values()), marker="o", label=str(path))
-    axes.set(xlabel="saturation of the light", ylabel="test error (%)")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with replacing(output) as partial:
-        figure.savefig(partial, dpi=110, format="png")
+    errors = _sweep(model, data.test, preprocess)
+    figures = {"test_error": errors["0.0"], "test_error_by_saturation": errors}
+    if not isinstance(preprocess, StandardisedLogRGB):
+        mean = StandardisedLogRGB.fit(data.train.first(_SAMPLE).scaled_images()).mean
+        figures["adapted_error_by_saturation"] = _sweep(model, data.test, SameLight(preprocess, mean))
+    return figures
 
 
-def main():
-    """Runs the command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", help="folders of runs")
-    parser.add_argument("--output", default="saturations.png", help="picture to write")
-    arguments = parser.parse_args()
-    draw_saturations(arguments.runs, arguments.output)
-
-
-if __name__ == "__main__":
-    main()
+def _sweep(model, split, preprocess):
+    return {
+        str(s): float(100 * wrong_predictions(model, lit_batches(split, preprocess, _BATCH_SIZE, s)).mean())
+        for s in SATURATIONS
+    }

@@ -9,6 +9,7 @@ from training.gallery import draw_entropy, draw_filters, draw_rotated_prediction
 from training.run_folder import replacing
 from training.transforms import rotate
 
+_CANDIDATES = 100
 _SHOWN_CLASS = 4  # of the digits, one that looks different in every rotation
 _BLUE, _ORANGE = "#1f77b4", "#ff7f0e"
 
@@ -63,9 +64,10 @@ def curve(history, prefix, quantity):
 
 def _draw_rotations(figure, model, data, preprocess):
     """A test image, turned by 0, 90, 180 and 270 degrees, above the probabilities of the classes."""
-    shown = np.argmax(data.test.labels == _SHOWN_CLASS)
-    image = data.test.take([shown]).scaled_images()[0]
+    candidates = data.test.first(_CANDIDATES)
+    shown = np.argmax(candidates.labels == _SHOWN_CLASS)
+    image = candidates.take([shown]).scaled_images()[0]
     angles = np.arange(4, dtype="float32") * np.pi / 2
     turned = rotate(tf.constant(np.stack([image] * 4)), angles).numpy().clip(0, 1)
     images = {90 * i: picture for i, picture in enumerate(turned)}
-    draw_rotated_predictions(figure, model, preprocess, images, data.test.labels[shown])
+    draw_rotated_predictions(figure, model, preprocess, images, candidates.labels[shown])

@@ -3,34 +3,12 @@ import pathlib
 
 import numpy as np
 import pytest
+from made_up_data import prepare, small_images
 
 from training import data as datasets
 from training.data import LabelledImages, Split, from_tfds
 
 tfds = pytest.importorskip("tensorflow_datasets")
-
-
-def mock_split(count, size, channels, seed=0):
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (count, size, size, channels), dtype="uint8")
-    return [
-        {"image": image, "label": int(label)} for image, label in zip(images, rng.integers(0, 10, count), strict=True)
-    ]
-
-
-def prepare(name, data_dir, train, test):
-    """Writes a data set of TFDS's own format that holds these examples."""
-    builder = tfds.builder(name, data_dir=data_dir)
-    extra = {"id": "x"} if name == "cifar10" else {}
-
-    def numbered(examples):
-        return ((i, {**example, **extra}) for i, example in enumerate(examples))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            type(builder), "_split_generators", lambda self, manager: {"train": numbered(train), "test": numbered(test)}
-        )
-        builder.download_and_prepare()
 
 
 def test_digits():
@@ -49,8 +27,10 @@ def test_digits():
 
 @pytest.mark.parametrize("name, size, channels", [("mnist", 28, 1), ("cifar10", 32, 3)])
 def test_data_sets_of_tfds(name, size, channels, tmp_path):
-    train, test = mock_split(30, size, channels), mock_split(7, size, channels, seed=1)
-    prepare(name, tmp_path, train, test)
+    train, test = small_images(30, size, channels), small_images(7, size, channels, seed=1)
+    extra = {"id": "x"} if name == "cifar10" else {}
+    parts = {part: [{**e, **extra} for e in examples] for part, examples in (("train", train), ("test", test))}
+    prepare(tfds.builder(name, data_dir=tmp_path), **parts)
     data = datasets.load(name, tmp_path)
     assert data.classes == 10
     assert len(data.train) == 30
@@ -67,8 +47,8 @@ def test_rotated_mnist_is_made_from_mnist(tmp_path, monkeypatch):
 
     monkeypatch.setattr(rotated_mnist, "_TRAIN", 20)
     monkeypatch.setattr(rotated_mnist, "_TEST", 30)
-    upright = mock_split(40, 28, 1) + mock_split(15, 28, 1, seed=1)
-    prepare("mnist", tmp_path, upright[:40], upright[40:])
+    upright = small_images(40, 28, 1) + small_images(15, 28, 1, seed=1)
+    prepare(tfds.builder("mnist", data_dir=tmp_path), train=upright[:40], test=upright[40:])
     data = datasets.load("rotated_mnist", tmp_path)
     assert (len(data.train), len(data.test)) == (20, 30)
     labels = np.concatenate([data.train.labels, data.test.labels])
@@ -81,7 +61,7 @@ def test_rotated_mnist_is_made_from_mnist(tmp_path, monkeypatch):
 def test_published_files_of_rotated_mnist_are_used(tmp_path):
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
-    examples = mock_split(9, 28, 1)
+    examples = small_images(9, 28, 1)
     for part, name in ((examples[:4], "train_valid"), (examples[4:], "test")):
         lines = [" ".join(map(str, [*(e["image"].ravel() / 255), float(e["label"])])) for e in part]
         (manual / f"mnist_all_rotation_normalized_float_{name}.amat").write_text("\n".join(lines))

@@ -1,15 +1,12 @@
 import colorsys
-import json
-import types
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from helpers import relative_error
 
 import zoo
-from keras_equivariant.layers import RandomIlluminant
+from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
 from training import illuminants
 from training.data import LabelledImages, Split
 from training.evaluations import get_evaluation
@@ -67,6 +64,7 @@ def test_an_offset_equivariant_network_errs_alike_under_any_light():
     assert found["test_error"] == 25
     assert list(found["test_error_by_saturation"]) == [str(s) for s in illuminants.SATURATIONS]
     assert {found["test_error_by_saturation"][s] for s in ("0.0", "0.5", "0.9")} == {25}
+    assert "adapted_error_by_saturation" not in found
 
 
 def test_bytes_and_floats_are_lit_alike():
@@ -79,19 +77,26 @@ def test_bytes_and_floats_are_lit_alike():
     assert relative_error(batches[0], x / 255) > 0.1
 
 
-def test_the_picture_of_several_runs(tmp_path, monkeypatch, capsys):
-    runs = []
-    for name in ("one", "two"):
-        metrics = tmp_path / f"{name}.json"
-        metrics.write_text(json.dumps({"test_error_by_saturation": {"0.0": 8.0, "0.9": 9.0}}))
-        runs.append(types.SimpleNamespace(metrics=metrics))
-    monkeypatch.setattr(illuminants, "find_finished_run", lambda path: runs[int(path)])
-    monkeypatch.setattr("sys.argv", ["illuminants", "0", "1", "--output", str(tmp_path / "picture.png")])
-    illuminants.main()
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
-    runs[0].metrics.write_text("{}")
-    with pytest.raises(ValueError, match='evaluation "saturations". Received: 0'):
-        illuminants.draw_saturations(["0"], tmp_path / "picture.png")
+def test_an_ordinary_model_in_an_adapter():
+    """`SameLight` and the model are the invariant `OffsetAdapter` around the model of logarithms."""
+    x = images(40, 16, low=0.3)
+    model = zoo.resnet20((16, 16, 3), 4, (3, 6, 9), 1)
+    preprocess = fit_preprocessing("standardise", x)
+    logs = fit_preprocessing("log_rgb", x)
+    inputs = keras.Input((16, 16, 3))
+    y = ApplyGamma()(InverseLogRGB()(keras.layers.Rescaling(1.0, list(logs.mean))(inputs)))
+    y = keras.layers.Rescaling(1 / preprocess.deviation, -preprocess.mean / preprocess.deviation)(
+        keras.ops.clip(y, 0, 1)
+    )
+    adapted = OffsetAdapter(keras.Model(inputs, model(y)), invariant=True)
+    expected = np.asarray(adapted(np.asarray(LogRGB()(RemoveGamma()(x)))))
+    same_light = illuminants.SameLight(preprocess, logs.mean)
+    assert relative_error(model(same_light(x)), expected) < 1e-4
+    labels = expected.argmax(axis=1)
+    labels[:10] = (labels[:10] + 1) % 4
+    found = get_evaluation("saturations").test(model, LabelledImages(Split(x, labels), Split(x, labels), 4), preprocess)
+    assert {found["adapted_error_by_saturation"][s] for s in ("0.0", "0.5")} == {25}
+    assert found["test_error_by_saturation"].keys() == found["adapted_error_by_saturation"].keys()
 
 
 def test_the_recipes_are_those_of_the_paper():

@@ -1,36 +1,58 @@
 """Every recipe trains, on made-up images of the format of its own."""
 
+import dataclasses
 import itertools
+import os
 
 import numpy as np
 import pytest
+from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 
 import zoo
-from training.data import LabelledImages, Split, list_datasets
+from training.data import StreamedSplit, list_datasets, rotated_mnist
 from training.evaluations import evaluate, list_evaluations
-from training.fit import build_model
+from training.fit import build_model, load_data
 from training.pipelines import training_batches
 from training.preprocessing import fit_preprocessing, list_preprocessings
 from training.recipes import Recipe, get_recipe, list_recipes
 
-STEPS = 2
+STEPS, BATCH_SIZE = 2, 4
+SIZE = 64  # of what is cut out of photographs, to save time
+SMALL = {"input_shape": (SIZE, SIZE, 3), "filters": 6}
+PREPARED = {"cifar10": prepare_cifar10, "mnist": prepare_mnist, "imagenet2012": prepare_imagenet}
+REAL = os.environ.get("KERAS_EQUIVARIANT_TFDS")
 
 
-@pytest.mark.parametrize("name", list_recipes())
-def test_two_steps(name, tensorflow_backend):
-    recipe = get_recipe(name, batch_size=4)
-    assert recipe.model in zoo.list_models()
-    assert recipe.dataset in list_datasets()
-    assert recipe.preprocessing in list_preprocessings()
-    assert recipe.evaluation in list_evaluations()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Prepared data sets, made up, of the form of the real ones."""
+    path = tmp_path_factory.mktemp("tfds")
+    for prepare in PREPARED.values():
+        prepare(path)
+    return path
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    monkeypatch.setattr(rotated_mnist, "_TRAIN", 40)
+    monkeypatch.setattr(rotated_mnist, "_TEST", 20)
+
+
+def two_steps(recipe, data_dir, count=None):
+    """Trains and tests by a recipe, on all images or on a few."""
+    data = load_data(recipe, data_dir)
+    if isinstance(data.train, StreamedSplit):
+        train, test = (dataclasses.replace(split, size=SIZE) for split in (data.train, data.test))
+        recipe = dataclasses.replace(recipe, model_arguments=SMALL)
+    else:
+        train, test = data.train.first(count), data.test.first(count)
+    data = dataclasses.replace(data, train=train, test=test)
     model = build_model(recipe, STEPS)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (8, *model.input_shape[1:]), dtype="uint8")
-    split = Split(images, rng.integers(0, model.output_shape[-1], 8).astype("int32"))
-    data = LabelledImages(split, split, classes=model.output_shape[-1])
+    assert data.train.first(1).images.shape[1:] == model.input_shape[1:]
+    assert data.classes == model.output_shape[-1]
     # Whitening has its own tests; fitting it takes long, whatever the number of images.
     preprocessing = "standardise" if recipe.preprocessing == "contrast_zca" else recipe.preprocessing
-    preprocess = fit_preprocessing(preprocessing, data.train.scaled_images())
+    preprocess = fit_preprocessing(preprocessing, data.train.first().scaled_images())
     batches = training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed)
     before = model.get_weights()
     history = model.fit(batches, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False).history
@@ -38,6 +60,22 @@ def test_two_steps(name, tensorflow_backend):
     assert any((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
     metrics = evaluate(recipe.evaluation, model, data, preprocess)
     assert 0 <= metrics["test_error"] <= 100
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_two_steps(name, folder, few_images, tensorflow_backend):
+    recipe = get_recipe(name, batch_size=BATCH_SIZE)
+    assert recipe.model in zoo.list_models()
+    assert recipe.dataset in list_datasets()
+    assert recipe.preprocessing in list_preprocessings()
+    assert recipe.evaluation in list_evaluations()
+    two_steps(recipe, folder, 20)
+
+
+@pytest.mark.skipif(REAL is None, reason="needs a folder of prepared TFDS data sets")
+@pytest.mark.parametrize("name", [name for name in list_recipes() if get_recipe(name).dataset in ("mnist", "cifar10")])
+def test_two_steps_on_real_data(name, tensorflow_backend):
+    two_steps(get_recipe(name, batch_size=BATCH_SIZE), REAL, 50)
 
 
 def test_changes():

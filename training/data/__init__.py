@@ -2,6 +2,7 @@
 
 from training.data import digits, from_tfds
 from training.data.images import LabelledImages, Split
+from training.data.streamed import StreamedSplit
 
 
 def _rotated_mnist(data_dir):
@@ -21,6 +22,7 @@ _LOADERS = {
     "rotated_mnist": _rotated_mnist,
     "cifar10": _from_tfds("cifar10"),
     "stl10": _from_tfds("stl10"),
+    "imagenet2012": lambda data_dir: from_tfds.stream("imagenet2012", data_dir),
 }
 
 
@@ -47,4 +49,4 @@ def load(name, data_dir=None):
     return _LOADERS[name](data_dir)
 
 
-__all__ = ["LabelledImages", "Split", "list_datasets", "load"]
+__all__ = ["LabelledImages", "Split", "StreamedSplit", "list_datasets", "load"]

@@ -1,8 +1,12 @@
 """Labelled images from TensorFlow Datasets."""
 
+import contextlib
+
 import numpy as np
+import tensorflow as tf
 
 from training.data.images import LabelledImages, Split
+from training.data.streamed import StreamedSplit
 
 
 def load(builder, data_dir=None):
@@ -19,20 +23,65 @@ def load(builder, data_dir=None):
     Raises:
         ValueError: If TFDS is not installed, or the data set is not there and cannot be prepared.
     """
+    with _readable(builder, data_dir) as builder:
+        arrays = import_tfds().as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
+    train, test = (Split(split["image"], split["label"].astype(np.int32)) for split in arrays)
+    return _labelled(train, test, builder)
+
+
+def stream(builder, data_dir=None, size=224, test="validation"):
+    """Opens a TFDS data set of JPEG images, with the features "image" and "label", that stay in their files.
+
+    Args:
+        builder: Name of the data set in TFDS, or a builder.
+        data_dir: As in `load`.
+        size: Height and width of the images that are cut out, in pixels.
+        test: Name of the split to test on.
+
+    Returns:
+        `LabelledImages`, of two `StreamedSplit`.
+
+    Raises:
+        ValueError: As in `load`, and if the data set was prepared in another format than TFRecord.
+    """
+    with _readable(builder, data_dir) as builder:
+        train, test = (_streamed(builder.info, split, size) for split in ("train", test))
+    return _labelled(train, test, builder)
+
+
+def _labelled(train, test, builder):
+    label = builder.info.features["label"]
+    return LabelledImages(train, test, classes=label.num_classes, names=tuple(label.names))
+
+
+def _streamed(info, name, size):
+    split, features = info.splits[name], info.features
+    if info.file_format.value != "tfrecord":
+        raise ValueError(f"it must be prepared as TFRecord files. Received: file_format={info.file_format.value}")
+
+    def parse(serialised):
+        skip = {"image": import_tfds().decode.SkipDecoding()}
+        example = features.deserialize_example(serialised, decoders=skip)
+        return example["image"], tf.cast(example["label"], tf.int32)
+
+    return StreamedSplit(tuple(map(str, split.filepaths)), tuple(split.shard_lengths), parse, size)
+
+
+@contextlib.contextmanager
+def _readable(builder, data_dir):
+    """A prepared builder; what goes wrong with it becomes a ValueError."""
     tfds = import_tfds()
     name = builder if isinstance(builder, str) else builder.name
     try:
         if isinstance(builder, str):
             builder = tfds.builder(builder, data_dir=data_dir)
         builder.download_and_prepare()
-        arrays = tfds.as_numpy(builder.as_dataset(split=["train", "test"], batch_size=-1))
+        yield builder
     except Exception as error:
         raise ValueError(
             f"The data set {name!r} could not be loaded ({type(error).__name__}: {str(error).splitlines()[0]}). It "
             f"must be prepared in `data_dir` or downloadable. Received: data_dir={data_dir}"
         ) from error
-    train, test = (Split(split["image"], split["label"].astype(np.int32)) for split in arrays)
-    return LabelledImages(train, test, classes=builder.info.features["label"].num_classes)
 
 
 def import_tfds():

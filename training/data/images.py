@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,20 +21,37 @@ class Split:
         """The images and labels at some indices."""
         return Split(self.images[indices], self.labels[indices])
 
+    def first(self, count=None):
+        """The first images, all of them by default."""
+        return Split(self.images[:count], self.labels[:count])
+
+    def examples(self):
+        """All images in their order: `tf.data.Dataset` of `(image, label)`."""
+        return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+
     def scaled_images(self, count=None):
         """The first images (all of them by default) as 32-bit floats between 0 and 1."""
         images = self.images[:count]
         return images.astype("float32") / (255 if images.dtype == np.uint8 else 1)
 
+    def hold_out(self, count, seed):
+        """Two parts: what is left, and some of the images, always the same for a seed."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.take(np.sort(order[count:])), self.take(np.sort(order[:count]))
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """A data set for classification; `validation` is `None` when all training images are trained on."""
+    """A data set for classification; `validation` is `None` when all training images are trained on.
+
+    Each part is a `Split`, or a `StreamedSplit` if the images are too many for the memory.
+    """
 
     train: Split
     test: Split
     classes: int
     validation: Split | None = None
+    names: tuple[str, ...] | None = None  # of the classes
 
     def hold_out(self, count, seed=0):
         """Moves some of the training images, always the same for a seed, to the validation set.
@@ -48,6 +66,5 @@ class LabelledImages:
                 f"`validation` must be below the number of training images, {len(self.train)}. "
                 f"Received: validation={count}"
             )
-        order = np.random.default_rng(seed).permutation(len(self.train))
-        train, validation = self.train.take(np.sort(order[count:])), self.train.take(np.sort(order[:count]))
+        train, validation = self.train.hold_out(count, seed)
         return dataclasses.replace(self, train=train, validation=validation)
