@@ -62,7 +62,7 @@ def export_run(
 
     def examples(split, count):
         """Inputs of the file, and what it has to return: what the run's own parts make of the same images."""
-        images = split.scaled_images(count)
+        images = split.first(count).scaled_images()
         inputs = np.asarray(preprocess(images))
         logits = keras.ops.convert_to_numpy(model.predict(inputs, verbose=0))
         return (images if inside else inputs), (_softmax(logits) if softmax else logits)
@@ -72,7 +72,7 @@ def export_run(
         return {"difference": export(made, output, file_format, inputs, expected)}
     calibration, _ = examples(data.train, _CALIBRATION_IMAGES)
     inputs, expected = examples(data.test, _JUDGED_IMAGES)
-    return quantise(made, output, calibration, inputs, expected, data.test.labels[:_JUDGED_IMAGES])
+    return quantise(made, output, calibration, inputs, expected, data.test.first(_JUDGED_IMAGES).labels)
 
 
 def in_float32(model, recipe):
