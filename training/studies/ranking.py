@@ -8,18 +8,23 @@ import scipy.stats
 
 import zoo
 from keras_equivariant.entropy import cluster_reference
+from training.batch_norm import reestimate_batch_norm
 from training.studies.images import compile_classifier, load_images
 from training.studies.initialisation import measure
 from training.studies.results import new_figure, save
 
 SIGMAS, TIME = (10.0, "median"), 1  # fixed before any training, as in training_dynamics
 BATCH_SIZE = 100
+_BATCHES = 10  # for the statistics of batch normalisation
 MODELS = (("z2cnn", 4), ("z2cnn", 10), ("p4cnn", 3), ("p4cnn_rotation_pooling", 4))
 QUANTITIES = {"dse": "DSE of Z", "dsmi_x": "DSMI of Z and inputs", "dsmi_y": "DSMI of Z and labels"}
 
 
-def run(output, seed=0, models=MODELS, steps=(0, 10, 20, 40, 80), measured_images=500):
+def run(output, seed=0, models=MODELS, steps=(0, 20, 60, 180), measured_images=500):
     """Ranks models of the zoo, each trained by itself, from initial weights of its own, for some number of steps.
+
+    The statistics of batch normalisation are estimated anew before measuring: after few steps, the moving averages
+    still are what they began with.
 
     Args:
         output: Folder for the results.
@@ -40,6 +45,8 @@ def run(output, seed=0, models=MODELS, steps=(0, 10, 20, 40, 80), measured_image
         chosen = np.arange(BATCH_SIZE * count) % len(data.train)
         if count:
             model.fit(data.train.images[chosen], data.train.labels[chosen], BATCH_SIZE, verbose=0)
+        batches = range(0, len(data.train), BATCH_SIZE)[:_BATCHES]
+        reestimate_batch_norm(model, [(data.train.images[i : i + BATCH_SIZE], None) for i in batches])
         for sigma in SIGMAS:
             row = {"model": f"{name}-{filters}", "steps": count, **rank([model], data.test, clusters, sigma)[0]}
             rows[str(sigma)].append(row)
@@ -61,7 +68,7 @@ def _draw(rows, correlations):
             text = text.format(**correlations[sigma][quantity])
             panel.set(title=f"{title}, sigma = {sigma}\n{text}", xlabel="bits", ylabel="accuracy")
             panel.grid(alpha=0.3)
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, framealpha=0.5)
     return figure
 
 
