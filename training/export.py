@@ -15,26 +15,27 @@ def _save_keras(model, path):
     model.save(path)
 
 
-def _run_keras(path, images):
-    return keras.ops.convert_to_numpy(keras.models.load_model(path)(images))
+def _load_keras(path):
+    model = keras.models.load_model(path)
+    return lambda images: keras.ops.convert_to_numpy(model(images))
 
 
 def _save_saved_model(model, path):
     model.export(path, verbose=False)
 
 
-def _run_saved_model(path, images):
+def _load_saved_model(path):
     loaded = tf.saved_model.load(str(path))
-    return loaded.serve(tf.constant(images)).numpy()
+    return lambda images: loaded.serve(tf.constant(images)).numpy()
 
 
 def _save_onnx(model, path):
     model.export(path, format="onnx", verbose=False)
 
 
-def _run_onnx(path, images):
+def _load_onnx(path):
     session = _import("onnxruntime").InferenceSession(path.read_bytes())
-    return session.run(None, {session.get_inputs()[0].name: images})[0]
+    return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
 def save_litert(model, path, operations=(tf.lite.OpsSet.TFLITE_BUILTINS,), **options):
@@ -43,13 +44,16 @@ def save_litert(model, path, operations=(tf.lite.OpsSet.TFLITE_BUILTINS,), **opt
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
 
-def run_litert(path, images):
-    """Returns the outputs of a LiteRT file of one input and one output."""
+def _load_litert(path):
     interpreter = _import("ai_edge_litert.interpreter").Interpreter(model_content=path.read_bytes())
     runner = interpreter.get_signature_runner()
     (name,) = runner.get_input_details()
-    (outputs,) = runner(**{name: images}).values()
-    return outputs
+
+    def run(images):
+        (outputs,) = runner(**{name: images}).values()
+        return outputs
+
+    return run
 
 
 def _save_openvino(model, path):
@@ -57,19 +61,19 @@ def _save_openvino(model, path):
     model.export(str(path / "model.xml"), format="openvino", verbose=False)
 
 
-def _run_openvino(path, images):
+def _load_openvino(path):
     # Left to itself, OpenVINO computes in 16 bits on processors that can.
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = _import("openvino").Core().compile_model(path / "model.xml", "CPU", precision)
-    return np.asarray(next(iter(compiled(images).values())))
+    return lambda images: np.asarray(next(iter(compiled(images).values())))
 
 
 _FORMATS = {
-    "keras": (_save_keras, _run_keras),
-    "saved_model": (_save_saved_model, _run_saved_model),
-    "onnx": (_save_onnx, _run_onnx),
-    "litert": (save_litert, run_litert),
-    "openvino": (_save_openvino, _run_openvino),
+    "keras": (_save_keras, _load_keras),
+    "saved_model": (_save_saved_model, _load_saved_model),
+    "onnx": (_save_onnx, _load_onnx),
+    "litert": (save_litert, _load_litert),
+    "openvino": (_save_openvino, _load_openvino),
 }
 _ENDINGS = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ""}
 
@@ -92,6 +96,23 @@ def check_path(path, file_format):
         raise ValueError(f"`output` must end in {ending!r} for the format {file_format!r}. Received: output={path}")
 
 
+def load(path, file_format):
+    """Loads a saved model in its format's own runtime.
+
+    Args:
+        path: `pathlib.Path` of the file or folder.
+        file_format: One of `list_formats()`.
+
+    Returns:
+        A function from a batch of inputs to outputs, both arrays.
+
+    Raises:
+        ValueError: If the runtime is not installed.
+    """
+    _, load_format = _FORMATS[file_format]
+    return load_format(path)
+
+
 def export(model, path, file_format, images, expected=None):
     """Saves a model, loads it again in the format's own runtime and checks that it computes the same.
 
@@ -111,16 +132,16 @@ def export(model, path, file_format, images, expected=None):
             more than 1e-4.
     """
     check_path(path, file_format)
-    save, run = _FORMATS[file_format]
+    save, _ = _FORMATS[file_format]
     expected = np.asarray(keras.ops.convert_to_numpy(model(images) if expected is None else expected), "float32")
     with replacing(path) as partial:
         try:
             save(model, partial)
         except ImportError as error:
             raise ValueError(_what_to_install(error)) from None
+        run = load(partial, file_format)
         differences = [
-            np.abs(np.asarray(run(partial, images[:count]), "float32") - expected[:count]).max()
-            for count in (len(images), 1)
+            np.abs(np.asarray(run(images[:count]), "float32") - expected[:count]).max() for count in (len(images), 1)
         ]
         difference = float(max(differences) / np.abs(expected).max())
         if not difference <= _TOLERANCE:

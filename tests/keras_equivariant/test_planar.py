@@ -1,8 +1,13 @@
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, randomise, relative_error, run_python, to_numpy
+from helpers import ROOT, random_array, randomise, relative_error, run_python, to_numpy
+from networks import small_network
 
+import zoo
 from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import (
     CombinationConv2D,
@@ -124,6 +129,25 @@ MODELS = [
 ]
 
 
+LOWERED = [
+    "CombinationConv2D",
+    "CosetPooling",
+    "GridCentring2D",
+    "GroupAveragePooling2D",
+    "GroupConv2D",
+    "GroupMaxPooling2D",
+    "OffsetAdapter",
+    "OffsetAdd",
+    "OffsetBatchNormalization",
+    "OffsetConv2D",
+    "OffsetDense",
+    "OffsetGroupConv2D",
+    "OffsetReLU",
+    "Subsampling2D",
+    "TableConv2D",
+]
+
+
 @pytest.mark.parametrize("build", MODELS)
 def test_computes_the_same_without_our_classes(build):
     model = build()
@@ -153,21 +177,63 @@ def test_norms_go_into_convolutions_where_nothing_else_reads_them():
     assert kinds.count(layers.BatchNormalization) == 1
 
 
+def test_the_models_hold_every_layer_that_can_be_lowered():
+    ours = {type(layer) for build in MODELS for layer in build().layers} - set(vars(layers).values())
+    assert {layer.__name__ for layer in ours} == set(LOWERED)
+
+
 def test_loads_where_the_package_is_not_installed(tmp_path):
-    model = residual_network()
-    to_planar(model).save(tmp_path / "planar.keras")
-    x = random_array(2, *model.input_shape[1:])
-    np.save(tmp_path / "x.npy", x)
+    for build in MODELS:
+        model = build()
+        x = random_array(2, *model.input_shape[1:])
+        np.savez(tmp_path / f"{build.__name__}.npz", x=x, y=to_numpy(model(x)))
+        to_planar(model).save(tmp_path / f"{build.__name__}.keras")
     code = """
-import sys
-sys.modules["keras_equivariant"] = None  # makes its import fail
+import pathlib, sys
+sys.modules["keras_equivariant"] = sys.modules["zoo"] = None  # makes their import fail
 import keras, numpy as np
-model = keras.models.load_model(sys.argv[1] + "/planar.keras")
-np.save(sys.argv[1] + "/y.npy", keras.ops.convert_to_numpy(model(np.load(sys.argv[1] + "/x.npy"))))
+for path in pathlib.Path(sys.argv[1]).glob("*.keras"):
+    with np.load(path.with_suffix(".npz")) as arrays:
+        y = keras.ops.convert_to_numpy(keras.models.load_model(path)(arrays["x"]))
+        print(path.stem, abs(y - arrays["y"]).max() / abs(arrays["y"]).max())
 """
-    run_python(code, tmp_path)
-    assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
-    assert b"keras_equivariant" not in (tmp_path / "planar.keras").read_bytes()
+    differences = dict(line.split() for line in run_python(code, tmp_path).splitlines())
+    assert set(differences) == {build.__name__ for build in MODELS}
+    assert max(map(float, differences.values())) < 1e-5
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_files_name_nothing_of_ours_nor_what_is_private_to_keras(build, tmp_path):
+    to_planar(build()).save(tmp_path / "planar.keras")
+    with zipfile.ZipFile(tmp_path / "planar.keras") as file:
+        config = json.loads(file.read("config.json"))
+    assert "keras_equivariant" not in json.dumps(config)
+    assert config.pop("module") == "keras.src.models.functional"  # as Keras notes down every functional model
+    assert "keras.src" not in json.dumps(config)
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_networks_of_the_zoo(name):
+    model = small_network(name)
+    planar = to_planar(model)
+    x = random_array(2, *model.input_shape[1:])
+    assert relative_error(planar(x), model(x)) < 1e-5
+    assert all(type(layer).__module__.startswith("keras.") for layer in planar.layers)
+
+
+@pytest.mark.parametrize("name", ["p4cnn", "p4_all_cnn_c"])
+def test_operations_are_those_of_a_network_written_by_hand(name, monkeypatch, tensorflow_backend):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from lowering import NETWORKS, operations
+
+    by_hand, _ = NETWORKS[name]
+    planar = to_planar(zoo.create(name))
+    kinds = [type(layer) for layer in planar.layers]
+    assert kinds == [type(layer) for layer in by_hand().layers]
+    assert [layer.output.shape for layer in planar.layers] == [layer.output.shape for layer in by_hand().layers]
+    assert operations(planar) == operations(by_hand())
+    assert operations(planar)["Conv2D"] == kinds.count(layers.Conv2D) > 6
+    assert operations(zoo.create(name)) != operations(by_hand())
 
 
 def test_mixed_precision_is_left_behind():

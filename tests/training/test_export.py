@@ -1,6 +1,8 @@
 import keras
+import numpy as np
 import pytest
-from helpers import random_array
+from helpers import random_array, relative_error, run_python, to_numpy
+from networks import small_network
 
 import zoo
 from keras_equivariant.planar import to_planar
@@ -37,6 +39,47 @@ def test_every_runtime_computes_the_same(tmp_path, file_format, planar, tensorfl
     model = to_planar(model) if planar else model
     assert export(model, tmp_path / NAMES[file_format], file_format, random_array(7, 28, 28, 1)) <= 1e-4
     assert [path.name for path in tmp_path.iterdir()] == [NAMES[file_format]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file_format", ["saved_model", "onnx", "litert"])
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_every_network_computes_the_same_in_every_runtime(tmp_path, name, file_format, tensorflow_backend):
+    for package in PACKAGES.get(file_format, []):
+        pytest.importorskip(package)
+    model = small_network(name)
+    x = random_array(7, *model.input_shape[1:])
+    expected = to_numpy(model(x))
+    assert export(to_planar(model), tmp_path / NAMES[file_format], file_format, x, expected) <= 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file_format", ["saved_model", "onnx", "litert"])
+@pytest.mark.parametrize("name", ["p4m_resnet44", "p4_offset_resnet20", "bouvrie_cnn"])
+def test_layers_of_our_own_in_every_runtime(tmp_path, name, file_format, tensorflow_backend):
+    for package in PACKAGES.get(file_format, []):
+        pytest.importorskip(package)
+    model = small_network(name)
+    x = random_array(7, *model.input_shape[1:])
+    assert export(model, tmp_path / NAMES[file_format], file_format, x) <= 1e-4
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_saved_model_needs_tensorflow_alone(tmp_path, planar, tensorflow_backend):
+    model = small_network("p4_offset_resnet20")
+    x = random_array(3, *model.input_shape[1:])
+    export(to_planar(model) if planar else model, tmp_path / "served", "saved_model", x)
+    np.save(tmp_path / "x.npy", x)
+    code = """
+import sys
+for module in ("keras", "keras_equivariant", "zoo", "training"):
+    sys.modules[module] = None  # makes its import fail
+import numpy as np, tensorflow as tf
+served = tf.saved_model.load(sys.argv[1] + "/served")
+np.save(sys.argv[1] + "/y.npy", served.serve(np.load(sys.argv[1] + "/x.npy")))
+"""
+    run_python(code, tmp_path)
+    assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
 
 
 def test_bad_arguments(tmp_path):

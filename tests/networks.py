@@ -1,0 +1,26 @@
+"""The networks of the zoo, small enough to try things on all of them."""
+
+import keras
+import numpy as np
+
+import zoo
+
+_STAGES = {"filters": (3, 6, 6), "blocks": 1}
+_SMALL = {
+    **dict.fromkeys(["z2cnn", "p4cnn", "p4cnn_rotation_pooling"], {"filters": 3}),
+    **dict.fromkeys(["all_cnn_c", "p4_all_cnn_c", "p4m_all_cnn_c"], {"filters": (3, 4)}),
+    **dict.fromkeys([*zoo.list_models("*resnet2?"), *zoo.list_models("*resnet44")], _STAGES),
+    **dict.fromkeys(zoo.list_models("*resnet50"), {"filters": 3, "input_shape": (32, 32, 3), "classes": 7}),
+}
+
+
+def small_network(name):
+    """A narrow, shallow model whose weights and statistics are all different from those that layers start with."""
+    model = zoo.create(name, **_SMALL.get(name, {}))
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+        elif getattr(layer, "bias", None) is not None:
+            layer.bias.assign(rng.normal(scale=0.1, size=layer.bias.shape))
+    return model
