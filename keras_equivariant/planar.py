@@ -10,27 +10,21 @@ from keras_equivariant.layers import (
     GroupConv2D,
     GroupMaxPooling2D,
 )
-from keras_equivariant.planar_classic import (
+from keras_equivariant.planar_classic import CLASSIC_LAYERS, apply_activation, lower_classic_layer
+from keras_equivariant.planar_offset import OFFSET_LAYERS, lower_offset_layer
+from keras_equivariant.planar_parts import (
     CLASSIC_ACTIVATIONS,
-    CLASSIC_LAYERS,
-    apply_activation,
-    lower_classic_layer,
+    INACTIVE,
+    Refused,
+    copy,
+    free,
+    is_elementwise,
+    is_elementwise_layer,
+    naming,
+    to_numpy,
+    with_weights,
 )
-from keras_equivariant.planar_offset import OFFSET_LAYERS, Refused, lower_offset_layer
 from keras_equivariant.symmetry import get_symmetry
-
-_INACTIVE = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-    keras.layers.ActivityRegularization,
-)
-_ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Rescaling)
-_NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
 
 
 def to_planar(model):
@@ -65,10 +59,15 @@ def to_planar(model):
         functional = keras.Model(model.input, model.output, name=model.name)
     else:
         raise ValueError(f"`model` must be a functional or a built sequential Keras model. Received: model={model!r}")
-    lowering = _Lowering(_count_uses(functional))
-    lowered = keras.models.clone_model(functional, clone_function=_itself, call_function=lowering)
-    outputs = keras.tree.map_structure(lowering.as_feature_map, lowered.output)
-    return keras.Model(lowered.input, outputs, name=model.name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64" if "float64" in {weight.dtype for weight in model.weights} else "float32")
+    try:
+        lowering = _Lowering(_count_uses(functional))
+        lowered = keras.models.clone_model(functional, clone_function=_itself, call_function=lowering)
+        outputs = keras.tree.map_structure(lowering.as_feature_map, lowered.output)
+        return keras.Model(lowered.input, outputs, name=model.name)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _itself(layer):
@@ -105,7 +104,7 @@ class _Lowering:
         used_once = next(self._uses) == 1
         inputs = args[0] if len(args) == 1 else args
         merged = id(inputs) in self._orientations
-        if isinstance(layer, _INACTIVE):
+        if isinstance(layer, INACTIVE):
             return inputs
         if isinstance(layer, OFFSET_LAYERS):
             return self._offset_layer(layer, inputs)
@@ -115,7 +114,7 @@ class _Lowering:
             return self._coset_pooling(layer, inputs)
         if isinstance(layer, (GroupMaxPooling2D, GroupAveragePooling2D)):
             kind = keras.layers.MaxPooling2D if isinstance(layer, GroupMaxPooling2D) else keras.layers.AveragePooling2D
-            pool = kind(layer.pool_size, layer.strides, layer.padding, **_naming(layer))
+            pool = kind(layer.pool_size, layer.strides, layer.padding, **naming(layer))
             return self._keep(pool(self._as_planar(inputs)), inputs.shape[-2] if not merged else self._of(inputs))
         if isinstance(layer, GridCentring2D):
             return self._centre(layer, inputs)
@@ -125,12 +124,12 @@ class _Lowering:
             raise ValueError(f"`model` has a layer that cannot be lowered: {layer.name!r}, a {type(layer).__name__}")
         if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(layer.input.shape) - 1):
             return self._batch_normalisation(layer, inputs)
-        if merged and (isinstance(layer, _ELEMENTWISE) or _is_elementwise_activation(layer)):
-            return self._keep(_copy(layer)(inputs), self._of(inputs))
+        if merged and is_elementwise_layer(layer):
+            return self._keep(copy(layer)(inputs), self._of(inputs))
         if isinstance(layer, keras.layers.Add) and len({self._of(x) for x in inputs}) == 1:
-            return self._keep(_copy(layer)(inputs), self._of(inputs[0]))
+            return self._keep(copy(layer)(inputs), self._of(inputs[0]))
         args, kwargs = keras.tree.map_structure(self.as_feature_map, (args, kwargs))
-        outputs = _with_weights(_copy(layer), layer.get_weights(), *args, **kwargs)
+        outputs = with_weights(copy(layer), layer.get_weights(), *args, **kwargs)
         if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
             outputs = apply_activation(layer.activation, outputs)
         if isinstance(layer, keras.layers.Conv2D) and used_once and layer.activation is keras.activations.linear:
@@ -145,13 +144,13 @@ class _Lowering:
             return tensor
         *space, channels = tensor.shape[1:]
         orientations = self._of(tensor)
-        return keras.layers.Reshape((*_free(space), orientations, channels // orientations))(tensor)
+        return keras.layers.Reshape((*free(space), orientations, channels // orientations))(tensor)
 
     def _as_planar(self, tensor):
         if len(tensor.shape) == 4:
             return tensor
         *space, orientations, channels = tensor.shape[1:]
-        return keras.layers.Reshape((*_free(space), orientations * channels))(tensor)
+        return keras.layers.Reshape((*free(space), orientations * channels))(tensor)
 
     def _of(self, tensor):
         """The number of orientations of a merged feature map, else `None`."""
@@ -169,13 +168,13 @@ class _Lowering:
                 f"`model` has a layer that cannot be lowered: {layer.name!r}, a group convolution with "
                 f"padding={layer.padding!r} and groups={layer.groups}"
             )
-        if not _is_elementwise(layer.activation):
+        if not is_elementwise(layer.activation):
             raise ValueError(
                 f"`model` has a layer that cannot be lowered: {layer.name!r}, whose activation is not elementwise"
             )
         order = get_symmetry(layer.symmetry).order
-        kernel = keras.ops.convert_to_numpy(layer.expanded_kernel)
-        bias = np.tile(keras.ops.convert_to_numpy(layer.bias), order) if layer.use_bias else np.zeros(kernel.shape[-1])
+        kernel = to_numpy(layer.expanded_kernel)
+        bias = np.tile(to_numpy(layer.bias), order) if layer.use_bias else np.zeros(kernel.shape[-1])
         inputs = self._as_planar(inputs)
         outputs = self._keep(_convolve(layer, inputs, kernel, bias), order)
         if used_once and layer.activation is keras.activations.linear:
@@ -207,18 +206,18 @@ class _Lowering:
 
     def _batch_normalisation(self, layer, inputs):
         copies = self._of(inputs) or 1
-        gamma = keras.ops.convert_to_numpy(layer.gamma) if layer.scale else 1.0
-        beta = keras.ops.convert_to_numpy(layer.beta) if layer.center else 0.0
-        mean, variance = (keras.ops.convert_to_numpy(x) for x in (layer.moving_mean, layer.moving_variance))
+        gamma = to_numpy(layer.gamma) if layer.scale else 1.0
+        beta = to_numpy(layer.beta) if layer.center else 0.0
+        mean, variance = (to_numpy(x) for x in (layer.moving_mean, layer.moving_variance))
         scale = np.tile(gamma / np.sqrt(variance + layer.epsilon), copies)
         offset = np.tile(beta - gamma * mean / np.sqrt(variance + layer.epsilon), copies)
         if id(inputs) in self._linear_convolutions:
             convolution, x, kernel, bias = self._linear_convolutions[id(inputs)]
             return self._keep(_convolve(convolution, x, kernel * scale, bias * scale + offset), self._of(inputs))
-        norm = keras.layers.BatchNormalization(epsilon=layer.epsilon, **_naming(layer))
+        norm = keras.layers.BatchNormalization(epsilon=layer.epsilon, **naming(layer))
         # Its own mean is 0 and its variance 1 - epsilon, so that the scale and the offset are all there is.
         weights = [scale, offset, np.zeros_like(scale), np.ones_like(scale) - layer.epsilon]
-        return self._keep(_with_weights(norm, weights, inputs), self._of(inputs))
+        return self._keep(with_weights(norm, weights, inputs), self._of(inputs))
 
     def _coset_pooling(self, layer, inputs):
         """Pools over an axis that holds the members of a coset, in the place of an image's columns."""
@@ -229,11 +228,11 @@ class _Lowering:
         columns = keras.layers.Reshape((-1, order, channels))(inputs)
         if layer.subgroup is None:
             pooled = pooling((1, order))(columns)
-            return self._keep(keras.layers.Reshape((*_free(space), channels), **_naming(layer))(pooled))
+            return self._keep(keras.layers.Reshape((*free(space), channels), **naming(layer))(pooled))
         cosets = get_symmetry(layer.symmetry).cosets(layer.subgroup)
         members = [keras.layers.Cropping2D(((0, 0), (int(g), order - 1 - int(g))))(columns) for g in cosets.ravel()]
         pooled = pooling((1, cosets.shape[1]))(keras.layers.Concatenate(axis=2)(members))
-        merged = keras.layers.Reshape((*_free(space), len(cosets) * channels), **_naming(layer))(pooled)
+        merged = keras.layers.Reshape((*free(space), len(cosets) * channels), **naming(layer))(pooled)
         return self._keep(merged, len(cosets))
 
     def _centre(self, layer, inputs):
@@ -256,40 +255,6 @@ def _convolve(layer, inputs, kernel, bias):
         dilation_rate=layer.dilation_rate,
         groups=layer.groups,
         activation=layer.activation,
-        **_naming(layer),
+        **naming(layer),
     )
-    return _with_weights(convolution, [kernel, bias], inputs)
-
-
-def _with_weights(layer, weights, *args, **kwargs):
-    outputs = layer(*args, **kwargs)
-    layer.set_weights(weights)
-    return outputs
-
-
-def _copy(layer):
-    config = {**layer.get_config(), **_naming(layer)}
-    if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
-        config["activation"] = "linear"
-    return type(layer).from_config(config)
-
-
-def _naming(layer):
-    """Name and precision of the layer that takes another's place."""
-    return {"name": layer.name, "dtype": layer.variable_dtype}
-
-
-def _free(space):
-    """Spatial sizes for a reshape, which can infer one that is unknown."""
-    if list(space).count(None) > 1:
-        raise ValueError(f"`model` must know the height or the width of its feature maps. Received: {tuple(space)}")
-    return [-1 if size is None else size for size in space]
-
-
-def _is_elementwise(activation):
-    name = getattr(activation, "__name__", "")
-    return getattr(keras.activations, name, None) is activation and name not in _NOT_ELEMENTWISE
-
-
-def _is_elementwise_activation(layer):
-    return isinstance(layer, keras.layers.Activation) and _is_elementwise(layer.activation)
+    return with_weights(convolution, [kernel, bias], inputs)

@@ -8,28 +8,31 @@ import keras
 import numpy as np
 
 from keras_equivariant.layers import (
+    InverseLogRGB,
     OffsetAdapter,
     OffsetAdd,
     OffsetBatchNormalization,
+    OffsetConcatenate,
     OffsetConv2D,
+    OffsetConv2DTranspose,
     OffsetDense,
     OffsetGroupConv2D,
     OffsetReLU,
 )
+from keras_equivariant.planar_parts import INACTIVE, Refused, copy, free, is_elementwise_layer, naming, with_weights
 
 OFFSET_LAYERS = (
+    InverseLogRGB,
     OffsetAdapter,
     OffsetAdd,
     OffsetBatchNormalization,
+    OffsetConcatenate,
     OffsetConv2D,
+    OffsetConv2DTranspose,
     OffsetDense,
     OffsetGroupConv2D,
     OffsetReLU,
 )
-
-
-class Refused(Exception):
-    """A layer has a setting that cannot be lowered; the message says which."""
 
 
 def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
@@ -37,7 +40,7 @@ def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
 
     Args:
         layer: One of the `OFFSET_LAYERS`.
-        inputs: Its input, a planar map or a vector; for `OffsetAdd`, a list of two.
+        inputs: Its input, a planar map or a vector; for `OffsetAdd` and `OffsetConcatenate`, a list of them.
         convolve: Function of a tensor that applies the layer's convolution without activation.
         normalise: Function of a tensor that applies the layer's batch normalisation, as that of an ordinary map.
         orientations: Number of orientations that are merged into the channels of the inputs, 1 if none.
@@ -48,11 +51,18 @@ def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
     Raises:
         Refused: If a setting of the layer cannot be lowered.
     """
+    if isinstance(layer, InverseLogRGB):
+        return keras.layers.Activation("exponential", **naming(layer))(keras.layers.Rescaling(-1.0)(inputs))
     groups = layer.feature_groups
     if isinstance(layer, OffsetAdd):
         return _add(layer, *inputs, orientations)
+    if isinstance(layer, OffsetConcatenate):
+        return _concatenate(layer, inputs, groups * orientations)
+    if getattr(layer, "activation", None) not in (None, "relu", keras.activations.linear):
+        raise Refused("its activation must follow it as a layer of its own")
     if isinstance(layer, OffsetDense):
-        return _without_activation(layer, keras.layers.Dense, inputs)
+        plain = keras.layers.Dense(layer.units, use_bias=layer.use_bias, **naming(layer))
+        return with_weights(plain, layer.get_weights(), inputs)
     if getattr(layer, "reduction", "mean") != "mean" or getattr(layer, "scope", "global") != "global":
         raise Refused("only the mean over all positions can be lowered")
     means = _means(inputs, groups, orientations)
@@ -65,16 +75,47 @@ def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
             return outputs
         return keras.layers.Maximum()([outputs, _means(outputs, groups, orientations)])
     if isinstance(layer, OffsetAdapter):
-        if not isinstance(layer.layer, keras.layers.Identity):
-            raise Refused(f"only an identity inside can be lowered, not a {type(layer.layer).__name__}")
-        return centred if layer.invariant else inputs
-    if layer.activation not in (None, keras.activations.linear):
-        raise Refused("its activation must follow it as a layer of its own")
+        return _adapt(layer, inputs, centred, means)
+    if isinstance(layer, OffsetConv2DTranspose):
+        outputs = _convolve_transposed(layer, centred)
+        return keras.layers.Add()([outputs, _means(inputs, groups, 1, layer.filters)])
     if layer.padding == "valid":
         return convolve(inputs)
     copies = 1 if isinstance(layer, OffsetConv2D) else layer.expanded_kernel.shape[-1] // layer.filters
     outputs = convolve(centred)
     return keras.layers.Add()([outputs, _means(inputs, groups, orientations, outputs.shape[-1], copies)])
+
+
+def _adapt(layer, inputs, centred, means):
+    inside = layer.layer
+    if isinstance(inside, (keras.layers.Identity, *INACTIVE)):
+        return centred if layer.invariant else inputs
+    if not is_elementwise_layer(inside):
+        raise Refused(f"only an elementwise layer inside can be lowered, not a {type(inside).__name__}")
+    outputs = copy(inside)(centred)
+    return outputs if layer.invariant else keras.layers.Add()([outputs, means])
+
+
+def _convolve_transposed(layer, x):
+    plain = keras.layers.Conv2DTranspose(
+        layer.filters,
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        output_padding=layer.output_padding,
+        dilation_rate=layer.dilation_rate,
+        use_bias=layer.use_bias,
+        **naming(layer),
+    )
+    return with_weights(plain, layer.get_weights(), x)
+
+
+def _concatenate(layer, inputs, blocks):
+    """Concatenates within each block: a feature group, in one orientation."""
+    space = free(inputs[0].shape[1:-1])
+    parts = [keras.layers.Reshape((*space, blocks, x.shape[-1] // blocks))(x) for x in inputs]
+    channels = sum(x.shape[-1] for x in inputs)
+    return keras.layers.Reshape((*space, channels), **naming(layer))(keras.layers.Concatenate()(parts))
 
 
 def _add(layer, residual, shortcut, orientations):
@@ -111,15 +152,4 @@ def _constant(kernel, x):
         kernel = kernel[None, None]
     else:
         layer = keras.layers.Dense(channels, use_bias=False, trainable=False)
-    outputs = layer(x)
-    layer.set_weights([kernel])
-    return outputs
-
-
-def _without_activation(layer, kind, x):
-    if layer.activation not in (None, keras.activations.linear):
-        raise Refused("its activation must follow it as a layer of its own")
-    plain = kind(layer.units, use_bias=layer.use_bias, name=layer.name, dtype=layer.variable_dtype)
-    outputs = plain(x)
-    plain.set_weights(layer.get_weights())
-    return outputs
+    return with_weights(layer, [kernel], x)

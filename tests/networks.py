@@ -10,13 +10,20 @@ _SMALL = {
     **dict.fromkeys(["z2cnn", "p4cnn", "p4cnn_rotation_pooling"], {"filters": 3}),
     **dict.fromkeys(["all_cnn_c", "p4_all_cnn_c", "p4m_all_cnn_c"], {"filters": (3, 4)}),
     **dict.fromkeys([*zoo.list_models("*resnet2?"), *zoo.list_models("*resnet44")], _STAGES),
+    **dict.fromkeys(zoo.list_models("*cerberus"), {"filters": (3, 6), "input_shape": (16, 16, 3), "units": 6}),
+    **dict.fromkeys(zoo.list_models("*context_encoder"), {"filters": 3, "bottleneck": 6}),
+    "context_discriminator": {"filters": 3},
     **dict.fromkeys(zoo.list_models("*resnet50"), {"filters": 3, "input_shape": (32, 32, 3), "classes": 7}),
 }
 
 
-def small_network(name):
+def small_network(name, precision="float32"):
     """A narrow, shallow model whose weights and statistics are all different from those that layers start with."""
-    model = zoo.create(name, **_SMALL.get(name, {}))
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = zoo.create(name, **_SMALL.get(name, {}))
+    finally:
+        keras.config.set_dtype_policy("float32")
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
