@@ -60,11 +60,25 @@ def _draw_keys(key, count):
     return tf.random.stateless_uniform((count, 2), key, None, None, tf.int32)
 
 
+def _draw_symmetries(key, count):
+    """Three times 0 or 1 for each image: whether to mirror it sideways, upside down, and along its diagonal."""
+    return tf.random.stateless_uniform((count, 3), key, 0, 2, tf.int32)
+
+
+def _apply_symmetries(images, choices, background):
+    """One of the eight symmetries of the square, exact to the pixel."""
+    sideways, upside_down, transposed = tf.unstack(choices[:, :, None, None, None] > 0, axis=1)
+    images = tf.where(sideways, images[:, :, ::-1], images)
+    images = tf.where(upside_down, images[:, ::-1], images)
+    return tf.where(transposed, tf.transpose(images, (0, 2, 1, 3)), images)
+
+
 _AUGMENTATIONS = {
     "random_crop": Augmentation(_draw_keys, random_crop, on_encoded_images=True),
     "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True),
     "flip": Augmentation(_draw_flips, _flip),
     "rotate": Augmentation(_draw_angles, rotate),
+    "square_symmetries": Augmentation(_draw_symmetries, _apply_symmetries),
     "shift_and_flip": Augmentation(_draw_shifts_and_flips, shift_and_flip),
 }
 

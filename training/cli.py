@@ -1,9 +1,15 @@
 """The command line: `keras-equivariant`, or `python -m training`."""
 
 import argparse
+import importlib
 import os
 import sys
 
+_TASKS = {
+    "classification": "training.fit",
+    "illuminants": "training.illumination.fit",
+    "inpainting": "training.inpainting.fit",
+}
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 
 
@@ -87,6 +93,13 @@ def _parser():
     _add_data_dir(command)
     command.set_defaults(run=_lights)
 
+    command = commands.add_parser("correct", help="take the colour of the light out of a photograph")
+    command.add_argument("folder", metavar="RUN", help="folder of a run that estimates the light")
+    command.add_argument("photograph", metavar="PHOTO", help="PNG, JPEG or BMP file")
+    command.add_argument("--raw", action="store_true", help="pixels are proportional to light, not sRGB")
+    command.add_argument("--output", metavar="PNG", help="before and after; default: PHOTO-corrected.png")
+    command.set_defaults(run=_correct)
+
     command = commands.add_parser("study", help="run a study of diffusion spectral entropy")
     command.add_argument("name", metavar="NAME", help="as listed by `keras-equivariant list`")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
@@ -134,14 +147,15 @@ def _fit(arguments):
     fields = ("model", "epochs", "batch_size", "seed", "precision", "jit")
     changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
-    from training.fit import fit
+    task = importlib.import_module(_TASKS[recipe.task])
 
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
-    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
+    run, metrics = task.fit(recipe, output, arguments.resume, arguments.data_dir)
     _print_table(metrics)
     print()
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
-        print(path)
+        if path.exists():
+            print(path)
 
 
 def _evaluate(arguments):
@@ -198,6 +212,15 @@ def _lights(arguments):
     print(predictions)
 
 
+def _correct(arguments):
+    from training.illumination.correct import correct
+
+    output = arguments.output or os.path.splitext(arguments.photograph)[0] + "-corrected.png"
+    light = correct(arguments.folder, arguments.photograph, output, arguments.raw)
+    print(f"light {light[0]:.3f} {light[1]:.3f} {light[2]:.3f}")
+    print(output)
+
+
 def _study(arguments):
     from training.studies import run_study
 
@@ -214,6 +237,8 @@ def _print_table(metrics):
         ("trainable parameters", "parameters", "{:,}"),
         ("time of the fit", "fit_seconds", "{:.0f} s"),
         ("test error", "test_error", "{:.2f} %"),
+        ("median error", "median_error", "{:.2f} degrees"),
+        ("PSNR of the centre", "psnr", "{:.2f} dB"),
         ("change under quarter turns", "invariance_error", "{:.1e} of the largest logit"),
         ("model.keras differs by", "keras_difference", "{:.1e}"),
         ("saved_model differs by", "saved_model_difference", "{:.1e}"),

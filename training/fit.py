@@ -53,7 +53,7 @@ def fit(recipe, output, resume=False, data_dir=None):
             f"`batch_size` must be at most the number of training images, {len(data.train)}. "
             f"Received: batch_size={recipe.batch_size}"
         )
-    run = open_run(output, _config(recipe, data_dir), resume)
+    run = open_run(output, run_config(recipe, data_dir), resume)
     save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, data, preprocess, run)
@@ -116,6 +116,8 @@ def load_trained(path):
     """
     run = find_finished_run(path)
     recipe = Recipe(**read_json(run.config)["recipe"])
+    if recipe.task != "classification":
+        raise ValueError(f"`run` must be of a classifier. Received: run={path}, of the task {recipe.task!r}")
     try:
         model = keras.models.load_model(run.model)
     except (OSError, ValueError) as error:
@@ -182,12 +184,13 @@ def build_model(recipe, steps):
         keras.config.set_dtype_policy("float32")
     synchronise_batch_norm(model, recipe.distribution == "mirrored")
     model.compile(
-        _optimizer(recipe, steps), keras.losses.get(recipe.loss), metrics=["accuracy"], jit_compile=recipe.jit
+        build_optimizer(recipe, steps), keras.losses.get(recipe.loss), metrics=["accuracy"], jit_compile=recipe.jit
     )
     return model
 
 
-def _optimizer(recipe, steps):
+def build_optimizer(recipe, steps):
+    """Builds a recipe's optimizer, with its schedule, for a number of training steps in an epoch."""
     name, config = recipe.optimizer["class_name"], recipe.optimizer["config"]
     if recipe.schedule is not None:
         schedule = _schedule(recipe.schedule, config["learning_rate"], steps, recipe.epochs)
@@ -222,8 +225,8 @@ def _entropy_of_embedding(split, preprocess):
     return DiffusionSpectralEntropy(images, shown.labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
 
 
-def _config(recipe, data_dir):
-    """What decides the result of a run, as JSON gives it back."""
+def run_config(recipe, data_dir):
+    """Returns what decides the result of a run, as JSON gives it back."""
     packages = ("keras-equivariant", "keras", keras.config.backend(), "numpy")
     here = pathlib.Path(__file__).parent
     revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)

@@ -91,7 +91,8 @@ def offset_color_cerberus(
     x = layers.Flatten()(layers.Permute((2, 1))(x))
     x = OffsetReLU()(OffsetDense(units, kernel_initializer=_INITIALIZER)(x))
     # With one feature for each colour, an offset-equivariant rectifier changes nothing and is left out.
-    outputs = InverseLogRGB(name="illuminant")(OffsetDense(3)(x))
+    # From kernels of zeros, projected to means: the first estimates are near the mean colour of the image.
+    outputs = InverseLogRGB(name="illuminant")(OffsetDense(3, kernel_initializer="zeros")(x))
     return keras.Model(inputs, outputs, name=name)
 
 

@@ -124,7 +124,7 @@ def _generator(kit, filters, bottleneck):
     x = kit.normalise(kit.grow(x, 8 * filters, strides=1, padding="valid"), relu=True)
     for factor in (4, 2, 1):
         x = kit.normalise(kit.grow(x, factor * filters), relu=True)
-    return inputs, kit.grow(x, 3)
+    return inputs, kit.draw(x)
 
 
 class _Ordinary:
@@ -135,6 +135,9 @@ class _Ordinary:
 
     def grow(self, x, channels, strides=2, padding="same"):
         return layers.Conv2DTranspose(channels, 4, strides, padding)(x)
+
+    def draw(self, x):
+        return self.grow(x, 3)
 
     def normalise(self, x, relu=False):
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
@@ -152,6 +155,10 @@ class _Offset:
 
     def grow(self, x, channels, strides=2, padding="same"):
         return OffsetConv2DTranspose(channels, 4, strides, padding)(x)
+
+    def draw(self, x):
+        # From kernels of zeros, projected to means: the first drawings are near the mean colour of the image.
+        return OffsetConv2DTranspose(3, 4, 2, "same", kernel_initializer="zeros")(x)
 
     def normalise(self, x, relu=False):
         return OffsetBatchNormalization(momentum=_MOMENTUM, activation="relu" if relu else None)(x)

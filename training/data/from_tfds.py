@@ -29,6 +29,25 @@ def load(builder, data_dir=None):
     return _labelled(train, test, builder)
 
 
+def load_arrays(builder, splits, data_dir=None, batch_size=-1):
+    """Loads splits of a TFDS data set, prepared first if need be.
+
+    Args:
+        builder: Name of the data set in TFDS, or a builder.
+        splits: List of names of splits.
+        data_dir: As in `load`.
+        batch_size: -1 for one array of each feature, `None` for one example after the other, when sizes differ.
+
+    Returns:
+        For each split a dictionary of arrays, or an iterable of such.
+
+    Raises:
+        ValueError: As in `load`.
+    """
+    with _readable(builder, data_dir) as builder:
+        return import_tfds().as_numpy(builder.as_dataset(split=splits, batch_size=batch_size))
+
+
 def stream(builder, data_dir=None, size=224, test="validation"):
     """Opens a TFDS data set of JPEG images, with the features "image" and "label", that stay in their files.
 

@@ -2,13 +2,31 @@
 
 import dataclasses
 
-from training.recipes import bouvrie, cifar10, cifar10_light, imagenet_light, rotated_digits, rotated_mnist
+from training.recipes import (
+    bouvrie,
+    cifar10,
+    cifar10_light,
+    illuminants,
+    imagenet_light,
+    inpainting,
+    rotated_digits,
+    rotated_mnist,
+)
 from training.recipes.recipe import Recipe
 
 # The first is the default.
 _RECIPES = {
     recipe.name: recipe
-    for module in (rotated_digits, rotated_mnist, bouvrie, cifar10, cifar10_light, imagenet_light)
+    for module in (
+        rotated_digits,
+        rotated_mnist,
+        bouvrie,
+        cifar10,
+        cifar10_light,
+        imagenet_light,
+        illuminants,
+        inpainting,
+    )
     for recipe in module.RECIPES
 }
 

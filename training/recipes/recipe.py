@@ -4,12 +4,13 @@ import dataclasses
 from typing import Any
 
 PRECISIONS = ("float32", "mixed_bfloat16", "float64")
+TASKS = ("classification", "illuminants", "inpainting")
 DISTRIBUTIONS = (None, "mirrored", "jax")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One way to train a classifier: everything that decides what a run does, as data.
+    """One way to train a network: everything that decides what a run does, as data.
 
     Attributes:
         name: Name of the recipe.
@@ -33,6 +34,8 @@ class Recipe:
         jit: Whether to compile the training step with XLA. Small convolutions on a CPU run slower so.
         distribution: `None`, `"mirrored"` for all devices of this host on TensorFlow, or `"jax"` for all devices of
             all hosts on JAX.
+        task: `"classification"`; `"illuminants"`, to estimate the colour of the light; or `"inpainting"`, to draw the
+            missing centre of an image. The last two have preprocessing, loss and test of their own.
         seed: Decides the initial weights, the order of the images and their transforms.
     """
 
@@ -56,6 +59,7 @@ class Recipe:
     precision: str = "float32"
     jit: bool = False
     distribution: str | None = None
+    task: str = "classification"
     seed: int = 0
 
     def __post_init__(self):
@@ -65,7 +69,7 @@ class Recipe:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"`seed` must be at least 0 and below 2**31. Received: seed={self.seed}")
-        for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS)):
+        for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS), ("task", TASKS)):
             if getattr(self, field) not in known:
                 raise ValueError(
                     f"`{field}` must be one of {[name for name in known if name]}. "

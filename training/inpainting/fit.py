@@ -1,0 +1,137 @@
+"""One adversarial training of a painter of missing centres, from the recipe to the report."""
+
+import time
+
+import keras
+import numpy as np
+from keras import layers
+
+import zoo
+from keras_equivariant.layers import ApplyGamma, LogRGB
+from training.checkpoint import Checkpoint
+from training.devices import check_distribution, distributed, synchronise_batch_norm
+from training.export import export
+from training.fit import build_optimizer, run_config
+from training.inpainting.adversary import Adversarial
+from training.inpainting.evaluation import measure
+from training.inpainting.images import central_crops, erase, load, training_batches
+from training.inpainting.report import draw_report
+from training.run_folder import open_run, write_json
+
+PREPROCESSINGS = ("srgb", "linear_log_rgb")
+_CHECKED_IMAGES = 4
+
+
+def fit(recipe, output, resume=False, data_dir=None):
+    """Trains a painter with its adversary, tests it under coloured light, saves it and draws a report.
+
+    The model of the run takes linear RGB with an erased centre and returns the centre in sRGB, in [-1, 1].
+
+    Args:
+        recipe: A `Recipe` of the task "inpainting".
+        output: Folder of the run.
+        resume: Whether to go on with an interrupted run in that folder, if there is one.
+        data_dir: Folder of TFDS data sets, or `None` for that of TFDS.
+
+    Returns:
+        The run's folder and its metrics, a dictionary.
+
+    Raises:
+        ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
+            number.
+    """
+    check_distribution(recipe.distribution)
+    zoo.get_builder(recipe.model)
+    if recipe.preprocessing not in PREPROCESSINGS:
+        raise ValueError(
+            f"`preprocessing` must be one of {list(PREPROCESSINGS)}. Received: preprocessing={recipe.preprocessing!r}"
+        )
+    train, test = load(data_dir)
+    if recipe.batch_size > len(train):
+        raise ValueError(
+            f"`batch_size` must be at most the number of training images, {len(train)}. "
+            f"Received: batch_size={recipe.batch_size}"
+        )
+    run = open_run(output, run_config(recipe, data_dir), resume)
+    with distributed(recipe.distribution):
+        model, history, seconds = _train(recipe, train, run)
+    painter, images = model.painter, central_crops(test)
+    ratios = measure(painter, images)
+    checked = np.asarray(erase(images[:_CHECKED_IMAGES]))
+    metrics = {
+        "recipe": recipe.name,
+        "model": recipe.model,
+        "parameters": sum(int(np.prod(variable.shape)) for variable in painter.trainable_variables),
+        "discriminator_parameters": sum(int(np.prod(v.shape)) for v in model.discriminator.trainable_variables),
+        "epochs": len(history),
+        "seed": recipe.seed,
+        "fit_seconds": round(seconds, 1),
+        "images": len(images),
+        "psnr": ratios["psnr_by_saturation"]["0.0"],
+        **ratios,
+        "keras_difference": export(painter, run.model, "keras", checked),
+        "saved_model_difference": export(painter, run.saved_model, "saved_model", checked),
+    }
+    draw_report(run.report, painter, images, history, metrics)
+    write_json(run.metrics, metrics)
+    return run, metrics
+
+
+def build_adversarial(recipe, steps):
+    """Builds and compiles a recipe's painter, with its discriminator.
+
+    Args:
+        recipe: A `Recipe` of the task "inpainting".
+        steps: Number of training steps in an epoch.
+
+    Returns:
+        The compiled `Adversarial`.
+    """
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        painter = _painter(zoo.create(recipe.model, **recipe.model_arguments), recipe.preprocessing)
+        config = recipe.loss["config"]
+        discriminator = zoo.context_discriminator(config["discriminator_filters"])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = Adversarial(painter, discriminator, config["adversarial_weight"])
+    synchronise_batch_norm(model, recipe.distribution == "mirrored")
+    model.compile(build_optimizer(recipe, steps), jit_compile=recipe.jit)
+    return model
+
+
+def _painter(generator, preprocessing):
+    """A generator with all conversions around it: linear RGB to sRGB in [-1, 1]."""
+    inputs = keras.Input(generator.input_shape[1:])
+    if preprocessing == "linear_log_rgb":
+        x = layers.Rescaling(0.5, 0.5)(generator(LogRGB()(inputs)))
+        outputs = layers.Rescaling(2.0, -1.0)(ApplyGamma()(x))
+    else:
+        outputs = generator(layers.Rescaling(2.0, -1.0)(ApplyGamma()(inputs)))
+    return keras.Model(inputs, outputs, name="painter")
+
+
+def _train(recipe, train, run):
+    """The trained model, its history, and the seconds that this took."""
+    keras.utils.set_random_seed(recipe.seed)
+    steps = len(train) // recipe.batch_size
+    model = build_adversarial(recipe, steps)
+    checkpoint = Checkpoint(run)
+    done = checkpoint.restore(model)
+    start = time.perf_counter()
+    model.fit(
+        training_batches(train, recipe.batch_size, recipe.seed, done),
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        initial_epoch=done,
+        shuffle=False,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            checkpoint,
+            keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
+        ],
+    )
+    seconds = time.perf_counter() - start
+    checkpoint.raise_if_failed()
+    synchronise_batch_norm(model, False)
+    return model, checkpoint.history, seconds
