@@ -81,9 +81,9 @@ def draw_comparison(path, rows, histories):
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "error"), strict=True):
         for i, (row, history) in enumerate(zip(rows, histories, strict=True)):
             label = f"{pathlib.Path(row['run']).name} ({row['test_error']:.2f} %)"
-            axes.plot(*curve(history, "", quantity), color=f"C{i % 10}", label=label)
+            axes.plot(*curve(history, "", quantity), color=f"C{i % 10}", marker=".", label=label)
             if "val_loss" in history[0]:
-                axes.plot(*curve(history, "val_", quantity), color=f"C{i % 10}", linestyle="--")
+                axes.plot(*curve(history, "val_", quantity), color=f"C{i % 10}", marker=".", linestyle="--")
         axes.set(xlabel="epoch", ylabel="error (%)" if quantity == "error" else quantity)
         axes.set_yscale("log" if quantity == "loss" else "linear")
         axes.grid(alpha=0.3)

@@ -43,7 +43,7 @@ def _draw_curves(figure, history):
     for axes, quantity in ((loss, "loss"), (error, "error")):
         for prefix, label, colour in (("", "training", _BLUE), ("val_", "validation", _ORANGE)):
             if f"{prefix}loss" in history[0]:
-                axes.plot(*curve(history, prefix, quantity), label=label, color=colour)
+                axes.plot(*curve(history, prefix, quantity), marker=".", label=label, color=colour)
     epochs, _ = curve(history, "", "loss")
     draw_entropy(entropy, epochs, [row["dse"] for row in history], [row["dsmi_y"] for row in history])
     loss.set(ylabel="loss", yscale="log")
