@@ -133,7 +133,8 @@ def export(model, path, file_format, images, expected=None):
     """
     check_path(path, file_format)
     save, _ = _FORMATS[file_format]
-    expected = np.asarray(keras.ops.convert_to_numpy(model(images) if expected is None else expected), "float32")
+    outputs = model(images)  # in any case: Keras exports to ONNX only what has been called
+    expected = np.asarray(keras.ops.convert_to_numpy(outputs if expected is None else expected), "float32")
     with replacing(path) as partial:
         try:
             save(model, partial)
