@@ -54,6 +54,11 @@ class GroupConv2D(GroupConvolution, keras.layers.Conv2D):
         bias_constraint: As in `keras.layers.Conv2D`.
         input_subgroup: Name of the subgroup H whose cosets the input's orientations are, or `None` for a planar map
             or a map on the group.
+        implementation: How to compute it; weights, outputs and gradients are the same up to rounding. `"planar"`: one
+            planar convolution with the expanded kernel. `"spectral"`: by the Fourier transform on the point group,
+            with fewer products, from a feature map on the group of known height and width, for a square kernel
+            without dilation or `groups`. `"auto"`: spectral where `spectral.is_faster` says so, for float32 and
+            float64, else planar.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, height, width, S_in, channels)` with S_in the order of the
@@ -64,7 +69,8 @@ class GroupConv2D(GroupConvolution, keras.layers.Conv2D):
 
     Raises:
         ValueError: If a name is unknown, the data format is not `"channels_last"`, the group does not map the kernel
-            onto itself, or the input has another number of orientations or is smaller than the kernel.
+            onto itself, the input has another number of orientations or is smaller than the kernel, or
+            `implementation="spectral"` does not cover the arguments or the input.
 
     Example:
 

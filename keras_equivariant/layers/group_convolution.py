@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.implementation import check_implementation, choose_convolution
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import PADDINGS_FROM_DATA, pad_from_data
 from keras_equivariant.sampling import output_size, warn_if_broken
@@ -39,6 +40,7 @@ class GroupConvolution:
         kernel_constraint=None,
         bias_constraint=None,
         input_subgroup=None,
+        implementation="auto",
         **kwargs,
     ):
         if not isinstance(padding, str) or padding.lower() not in _PADDINGS:
@@ -80,6 +82,8 @@ class GroupConvolution:
         self.padding = padding
         self.symmetry = symmetry
         self.input_subgroup = input_subgroup
+        self.implementation = implementation
+        check_implementation(self)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -93,6 +97,7 @@ class GroupConvolution:
             )
         self.compute_output_shape(input_shape)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: channels})
+        self._spectral_convolution = choose_convolution(self, group, input_shape)
         self._expand = FilterExpansion(group, self.kernel_size, coset_action, channels // self.groups)
         size = tuple(input_shape[1 : self.rank + 1])
         warn_if_broken(self, size, self._windows, self.strides, self.padding, group)
@@ -138,6 +143,8 @@ class GroupConvolution:
 
     def convolution_op(self, inputs, kernel):
         """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""
+        if self._spectral_convolution is not None and None not in inputs.shape[1:3]:
+            return merge_orientations(self._spectral_convolution(inputs, kernel))
         if len(inputs.shape) == self.rank + 3:
             inputs = merge_orientations(_channel_blocks_first(inputs, self.groups))
         kernel = self._expand(kernel)
@@ -201,7 +208,8 @@ class GroupConvolution:
         return [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
 
     def get_config(self):
-        return {**super().get_config(), "symmetry": self.symmetry, "input_subgroup": self.input_subgroup}
+        own = {name: getattr(self, name) for name in ("symmetry", "input_subgroup", "implementation")}
+        return {**super().get_config(), **own}
 
 
 def _channel_blocks_first(x, blocks):

@@ -1,0 +1,54 @@
+"""Which way a group convolution is computed: as a planar convolution, or by the Fourier transform on the group."""
+
+from keras_equivariant.layers.orientations import describe_feature_map
+from keras_equivariant.spectral import SpectralConvolution, is_faster
+
+_IMPLEMENTATIONS = ("auto", "planar", "spectral")
+_MEASURED_TYPES = ("float32", "float64")
+
+
+def check_implementation(layer):
+    """Raises a `ValueError` if `layer.implementation` is unknown, or does not cover the layer's other arguments."""
+    if layer.implementation not in _IMPLEMENTATIONS:
+        raise ValueError(
+            f"`implementation` must be one of {_IMPLEMENTATIONS}. Received: implementation={layer.implementation!r}"
+        )
+    if layer.implementation == "spectral" and not _has_spectral_form(layer):
+        raise ValueError(
+            f"`implementation` can be 'spectral' in two dimensions only, for a square kernel, equal strides, padding "
+            f"'valid' or 'same', a map on the whole group, no dilation and no `groups`. "
+            f"Received: kernel_size={layer.kernel_size}, strides={layer.strides}, padding={layer.padding!r}, "
+            f"input_subgroup={layer.input_subgroup!r}, dilation_rate={layer.dilation_rate}, groups={layer.groups}"
+        )
+
+
+def choose_convolution(layer, group, input_shape):
+    """Returns the `SpectralConvolution` that a layer is to call on such inputs, or `None` for the planar convolution.
+
+    Raises:
+        ValueError: If the layer must be spectral and the input is no map on the group, or its size is unknown.
+    """
+    is_covered = len(input_shape) == layer.rank + 3 and None not in input_shape[1:-2]
+    if layer.implementation == "spectral" and not is_covered:
+        raise ValueError(
+            f"`implementation` can be 'spectral' only on a feature map {describe_feature_map(layer.rank, group.order)} "
+            f"of known height and width. Received: input_shape={tuple(input_shape)}"
+        )
+    if layer.implementation == "planar" or not is_covered or not _has_spectral_form(layer):
+        return None
+    size, strides = layer.kernel_size[0], layer.strides[0]
+    if layer.implementation == "auto" and not (
+        layer.compute_dtype in _MEASURED_TYPES and is_faster(group, input_shape[-1], layer.filters, size, strides)
+    ):
+        return None
+    return SpectralConvolution(group, size, strides, layer.padding)
+
+
+def _has_spectral_form(layer):
+    return (
+        layer.rank == 2
+        and len({*layer.kernel_size}) == len({*layer.strides}) == 1
+        and {*layer.dilation_rate, layer.groups} == {1}
+        and layer.padding in ("valid", "same")
+        and layer.input_subgroup is None
+    )
