@@ -5,11 +5,10 @@ import os
 import keras
 import numpy as np
 
-import zoo
 from keras_equivariant.layers import LogRGB, RemoveGamma
 from keras_equivariant.planar import to_planar
 from training.export import check_path, export
-from training.fit import CHECKED_IMAGES, load_run
+from training.fit import CHECKED_IMAGES, in_float32, load_run
 from training.illuminants import StandardisedLogRGB
 from training.preprocessing import Standardise
 from training.quantisation import quantise
@@ -73,15 +72,6 @@ def export_run(
     calibration, _ = examples(data.train, _CALIBRATION_IMAGES)
     inputs, expected = examples(data.test, _JUDGED_IMAGES)
     return quantise(made, output, calibration, inputs, expected, data.test.first(_JUDGED_IMAGES).labels)
-
-
-def in_float32(model, recipe):
-    """The model itself, or, if it computes in another precision, the same one with its weights in 32 bits."""
-    if all(layer.dtype_policy.name == "float32" for layer in model.layers):
-        return model
-    rebuilt = zoo.create(recipe.model, **recipe.model_arguments)
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
 
 
 def assemble(model, preprocess=None, softmax=False):

@@ -57,6 +57,8 @@ def fit(recipe, output, resume=False, data_dir=None):
     save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, data, preprocess, run)
+    if recipe.precision == "mixed_bfloat16":
+        model = in_float32(model, recipe)  # 16 bits are for training: no two runtimes round them alike
     images = np.asarray(preprocess(data.test.first(CHECKED_IMAGES).scaled_images()))
     metrics = {
         "recipe": recipe.name,
@@ -187,6 +189,23 @@ def build_model(recipe, steps):
         build_optimizer(recipe, steps), keras.losses.get(recipe.loss), metrics=["accuracy"], jit_compile=recipe.jit
     )
     return model
+
+
+def in_float32(model, recipe):
+    """The model itself, or, if it computes in another precision, the same one with its weights in 32 bits.
+
+    Args:
+        model: `keras.Model` of a run.
+        recipe: Its `Recipe`.
+
+    Returns:
+        A `keras.Model`.
+    """
+    if all(layer.dtype_policy.name == "float32" for layer in model.layers):
+        return model
+    rebuilt = zoo.create(recipe.model, **recipe.model_arguments)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
 
 
 def build_optimizer(recipe, steps):

@@ -61,6 +61,17 @@ def test_a_run_folder_is_complete(run):
     assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_run_in_mixed_precision_ends_with_a_model_in_32_bits(tmp_path):
+    arguments = ["--precision", "mixed_bfloat16", "--jit", "--epochs", "1", "--output", str(tmp_path / "run")]
+    assert cli.main(["fit", "--model", "z2cnn", *arguments]) == 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["saved_model_difference"] < 1e-6
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
+    assert (config["precision"], config["jit"]) == ("mixed_bfloat16", True)
+
+
 def test_quarter_turns_do_not_change_the_error(run):
     errors = list(json.loads((run / "metrics.json").read_text())["test_error_by_rotation"].values())
     np.testing.assert_allclose(errors[:2] * 4, errors, atol=0.3)
