@@ -10,6 +10,7 @@ _TASKS = {
     "illuminants": "training.illumination.fit",
     "inpainting": "training.inpainting.fit",
 }
+_PICTURES = {"classification": "predictions.png", "illuminants": "corrections.png", "inpainting": "centres.png"}
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 
 
@@ -87,7 +88,7 @@ def _parser():
     command.set_defaults(run=_report)
 
     command = commands.add_parser("lights", help="draw how finished runs bear coloured light")
-    command.add_argument("folders", nargs="+", metavar="RUN", help="folders of runs of the recipes *_light*")
+    command.add_argument("folders", nargs="+", metavar="RUN", help="folders of runs on one data set")
     command.add_argument("--images", type=int, default=3, metavar="N", help="how many to show; default: 3")
     command.add_argument("--output", default=".", metavar="DIR", help="folder for the pictures; default: this one")
     _add_data_dir(command)
@@ -201,15 +202,20 @@ def _report(arguments):
 
 def _lights(arguments):
     from training.light_pictures import draw_predictions, draw_saturations
+    from training.light_runs import draw_runs, task_of
 
-    errors, predictions = (os.path.join(arguments.output, name) for name in ("saturations.png", "predictions.png"))
+    task = task_of(arguments.folders)
     if arguments.images < 1:
         raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
+    errors, pictures = (os.path.join(arguments.output, name) for name in ("saturations.png", _PICTURES[task]))
     os.makedirs(arguments.output, exist_ok=True)
-    draw_saturations(arguments.folders, errors)
-    draw_predictions(arguments.folders, predictions, arguments.images, arguments.data_dir)
+    if task == "classification":
+        draw_saturations(arguments.folders, errors)
+        draw_predictions(arguments.folders, pictures, arguments.images, arguments.data_dir)
+    else:
+        draw_runs(arguments.folders, errors, pictures, arguments.images, arguments.data_dir)
     print(errors)
-    print(predictions)
+    print(pictures)
 
 
 def _correct(arguments):

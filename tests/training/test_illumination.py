@@ -255,6 +255,18 @@ def test_bad_photographs(write, message, run, tmp_path, capsys):
         correct(tmp_path, tmp_path / "photo.png", tmp_path / "out.png")
 
 
+def test_runs_side_by_side(run, tmp_path, capsys):
+    run, _ = run
+    assert cli.main(["lights", str(run.path), str(run.path), "--images", "1", "--output", str(tmp_path / "p")]) == 0
+    names = ["saturations.png", "corrections.png"]
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "p" / name) for name in names]
+    for name in names:
+        assert (tmp_path / "p" / name).read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["lights", str(run.path), str(tmp_path), "--output", str(tmp_path / "q")]) == 2
+    assert "finished run" in capsys.readouterr().err
+    assert not (tmp_path / "q").exists()
+
+
 def test_developed():
     image = np.full((4, 4, 3), 0.25) * np.array([0.2, 1.0, 0.6])
     np.testing.assert_allclose(developed(image, np.array([0.2, 1.0, 0.6])), 1, atol=1e-5)
