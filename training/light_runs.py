@@ -60,7 +60,7 @@ def draw_runs(paths, saturations, pictures, count=3, data_dir=None):
         lines, ylabel = _ratios(metrics), "PSNR (dB)"
         _, test = photographs.load(data_dir)
         draw_paintings(figure, models, photographs.central_crops(test), count)
-    _save(figure, pictures)
+    _save(figure, pictures, dpi=60)
     _draw_lines(lines, ylabel, saturations)
 
 
@@ -98,9 +98,11 @@ def _draw_lines(lines, ylabel, path):
     axes.set(xlabel="saturation of the light", ylabel=ylabel, yscale="log" if "degrees" in ylabel else "linear")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
-    _save(figure, path)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    _save(figure, path, dpi=80)
 
 
-def _save(figure, path):
+def _save(figure, path, dpi):
     with replacing(path) as partial:
-        figure.savefig(partial, dpi=80, format="png")
+        figure.savefig(partial, dpi=dpi, format="png")

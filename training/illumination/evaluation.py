@@ -25,8 +25,8 @@ def estimate(models, images, folds):
         Array `(n, 3)`.
     """
     estimates = np.zeros((len(images), 3), "float32")
-    for fold, model in enumerate(models):
-        estimates[folds == fold] = model.predict(images[folds == fold], batch_size=_BATCH_SIZE, verbose=0)
+    for fold in np.unique(folds):
+        estimates[folds == fold] = models[fold].predict(images[folds == fold], batch_size=_BATCH_SIZE, verbose=0)
     return estimates
 
 
