@@ -44,7 +44,25 @@ def positions(x):
 def channel_sums(x):
     """Sums `(batch, channels)` over all axes between these two."""
     x = ops.cast(x, statistics_dtype(x))
-    return ops.sum(x, axis=tuple(range(1, len(x.shape) - 1))) if len(x.shape) > 2 else x
+    if len(x.shape) == 2:
+        return x
+    rows = _rows(x)
+    sums = ops.sum(rows, axis=tuple(range(1, len(rows.shape) - 1))) if len(rows.shape) > 2 else rows
+    return ops.sum(ops.reshape(sums, (-1, *ops.shape(x)[-2:])), axis=1)
+
+
+def square_sums(x):
+    """Sums `(batch, channels)` of the squares over all axes between these two."""
+
+    # Left to itself, a backend spreads the gradient over all positions before it multiplies.
+    @ops.custom_gradient
+    def sums(x):
+        def gradient(*args, upstream=None):
+            return scaled(x, 2 * (args[0] if upstream is None else upstream))
+
+        return channel_sums(ops.square(x)), gradient
+
+    return sums(x)
 
 
 def group_means(x, feature_groups):
@@ -53,26 +71,54 @@ def group_means(x, feature_groups):
     return ops.sum(sums, axis=-1) / (positions(x) * sums.shape[-1])
 
 
-def spread(pooled, like, channels=None):
-    """Gives every channel the value of its group, `G phi`: `(batch, groups)` to `(batch, 1, ..., channels)`.
+def over_channels(pooled, channels):
+    """Gives every channel the value of its group, `G phi`: `(..., groups)` to `(..., channels)`."""
+    return ops.repeat(pooled, channels // pooled.shape[-1], axis=-1)
 
-    Args:
-        pooled: `(batch, groups)`, or `(batch, *space, groups)` with as many axes as `like`.
-        like: Tensor that the result is to be added to; it lends its type, its rank and its channels.
-        channels: Number of channels, if not that of `like`.
+
+def shifted(x, values):
+    """Adds `values`, `(batch, channels)` or `(channels,)` for all positions, or of the shape of x.
+
+    To subtract, shift by the negative: the gradient of a difference negates a whole map, not a few values.
     """
-    channels = like.shape[-1] if channels is None else channels
-    pooled = ops.repeat(ops.cast(pooled, like.dtype), channels // pooled.shape[-1], axis=-1)
-    missing = len(like.shape) - len(pooled.shape)
-    return ops.reshape(pooled, (-1, *[1] * missing, channels)) if missing else pooled
+    return _by_rows(ops.add, x, values)
 
 
-def maximum(x, y):
-    """The larger one, y being constant over positions.
+def scaled(x, values):
+    """Multiplies by `values`, `(batch, channels)` or `(channels,)` for all positions."""
+    return _by_rows(ops.multiply, x, values)
+
+
+def _by_rows(operation, x, values):
+    """An operation of a map and of values that are the same at all positions of it."""
+    values = ops.cast(values, x.dtype)
+    width = ops.shape(x)[-2] if len(x.shape) > 2 else None
+    if len(values.shape) > 2 or not isinstance(width, int):
+        return operation(x, _beside(values, x))
+    rows = _rows(x)
+    values = ops.tile(values, [*[1] * (len(values.shape) - 1), width])
+    return ops.reshape(operation(rows, _beside(values, rows)), (-1, *ops.shape(x)[1:]))
+
+
+def _rows(x):
+    """Joins the last position axis and the channels: where these are few and odd, they are a slow inner loop."""
+    shape = ops.shape(x)
+    return ops.reshape(x, (-1, *shape[1:-2], shape[-2] * shape[-1]))
+
+
+def _beside(values, x):
+    """`(batch, channels)` with an axis of length 1 for each position axis of x; others as they are."""
+    if len(values.shape) != 2:
+        return values
+    return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), values.shape[-1]))
+
+
+def rectified(x, means):
+    """The larger one of x and the means, `(batch, channels)` or of the shape of x.
 
     As a sum, because the gradient of a rectifier is cheap, and `ops.maximum` returns float32 for float64 on PyTorch.
     """
-    return ops.relu(x - y) + y
+    return shifted(ops.relu(shifted(x, -means)), means)
 
 
 def projected(initializer, projection):
@@ -112,16 +158,17 @@ class ProjectedKernel:
 
     def _finish(self, outputs, means=None):
         """Adds the bias, and the group means that were taken away from the input; then the activation, by eq. 19."""
+        channels = outputs.shape[-1]
         offset = None if self.bias is None else ops.convert_to_tensor(self.bias)
         if means is not None:
-            means = spread(means, outputs)
+            means = ops.cast(over_channels(means, channels), outputs.dtype)
             offset = means if offset is None else offset + means
         if offset is not None:
-            outputs = outputs + offset
+            outputs = shifted(outputs, offset)
         if self.activation is None or self.activation is keras.activations.linear:
             return outputs
-        means = spread(group_means(outputs, self.feature_groups), outputs)
-        return self.activation(outputs - means) + means
+        means = over_channels(group_means(outputs, self.feature_groups), channels)
+        return shifted(self.activation(shifted(outputs, -means)), means)
 
     def get_config(self):
         return {**super().get_config(), "kernel_constraint": None, "feature_groups": self.feature_groups}

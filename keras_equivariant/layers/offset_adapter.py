@@ -3,7 +3,7 @@
 import keras
 
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
-from keras_equivariant.layers.feature_groups import check_channels, maximum, spread
+from keras_equivariant.layers.feature_groups import check_channels, over_channels, rectified, shifted
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -70,8 +70,8 @@ class OffsetAdapter(keras.layers.Wrapper):
 
     def call(self, inputs, training=None):
         pooled = self.pooling(inputs)
-        outputs = self.layer(inputs - spread(pooled, inputs))
-        return outputs if self.invariant else outputs + spread(pooled, outputs)
+        outputs = self.layer(shifted(inputs, -over_channels(pooled, inputs.shape[-1])))
+        return outputs if self.invariant else shifted(outputs, over_channels(pooled, outputs.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)
@@ -131,7 +131,7 @@ class OffsetReLU(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        return maximum(inputs, spread(self.pooling(inputs), inputs))
+        return rectified(inputs, over_channels(self.pooling(inputs), inputs.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -4,7 +4,14 @@ import keras
 from keras import ops
 
 from keras_equivariant.constraints import OffsetProjection
-from keras_equivariant.layers.feature_groups import check_channels, check_feature_groups, group_means, projected, spread
+from keras_equivariant.layers.feature_groups import (
+    check_channels,
+    check_feature_groups,
+    group_means,
+    over_channels,
+    projected,
+    shifted,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -83,7 +90,7 @@ class OffsetAdd(keras.layers.Layer):
             axes = self._subsampled_axes(shortcut.shape)
             steps = [slice(None, None, self.strides if axis in axes else None) for axis in range(len(shortcut.shape))]
             shortcut = shortcut[tuple(steps)]
-        shortcut = shortcut - spread(means, shortcut)
+        shortcut = shifted(shortcut, -over_channels(means, shortcut.shape[-1]))
         return residual + self._pad_channels(shortcut, residual.shape[-1])
 
     def _pad_channels(self, x, channels):

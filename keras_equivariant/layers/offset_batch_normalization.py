@@ -8,9 +8,12 @@ from keras_equivariant.layers.feature_groups import (
     check_channels,
     check_feature_groups,
     group_means,
-    maximum,
+    over_channels,
     positions,
-    spread,
+    rectified,
+    scaled,
+    shifted,
+    square_sums,
     statistics_dtype,
 )
 
@@ -84,11 +87,9 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None):
         if self.renorm or self.synchronized:
-            means = spread(group_means(inputs, self.feature_groups), inputs)
-            outputs = super().call(inputs - means, training=training) + means
-            if self.activation is None:
-                return outputs
-            return maximum(outputs, spread(group_means(outputs, self.feature_groups), outputs))
+            means = self._group_means(inputs)
+            outputs = shifted(super().call(shifted(inputs, -means), training=training), means)
+            return outputs if self.activation is None else rectified(outputs, self._group_means(outputs))
         x = ops.cast(inputs, statistics_dtype(inputs))
         number = positions(x)
         channel_means = channel_sums(x) / number
@@ -105,21 +106,24 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         if self.center:
             term = term + ops.cast(self.beta, x.dtype)
         if self.activation is None:
-            outputs = factor * x + _beside(term, x)
+            outputs = shifted(scaled(x, factor), term)
         else:
             means = self._over_groups(factor * channel_means + term)
-            outputs = ops.relu(factor * x + _beside(term - means, x)) + _beside(means, x)
+            outputs = shifted(ops.relu(shifted(scaled(x, factor), term - means)), means)
         return ops.cast(outputs, self.compute_dtype)
+
+    def _group_means(self, x):
+        return over_channels(group_means(x, self.feature_groups), x.shape[-1])
 
     def _over_groups(self, values):
         """Replaces `(batch, channels)` by their means over groups, in the same shape."""
-        block = values.shape[-1] // self.feature_groups
-        means = ops.sum(ops.reshape(values, (-1, self.feature_groups, block)), axis=-1) / block
-        return ops.repeat(means, block, axis=-1)
+        channels = values.shape[-1]
+        block = channels // self.feature_groups
+        return over_channels(ops.sum(ops.reshape(values, (-1, self.feature_groups, block)), axis=-1) / block, channels)
 
     def _batch_statistics(self, x, number, channel_means, phi):
         """Mean and variance of x - G phi(x) for each channel; the moving averages take them in."""
-        squares = channel_sums(ops.square(x)) / number
+        squares = square_sums(x) / number
         images = ops.shape(x)[0]
         images = images if isinstance(images, int) else ops.cast(images, x.dtype)
         mean = ops.sum(channel_means - phi, axis=0) / images
@@ -133,8 +137,3 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
 
     def get_config(self):
         return {**super().get_config(), "feature_groups": self.feature_groups, "activation": self.activation}
-
-
-def _beside(values, x):
-    """`(batch, channels)` with an axis of length 1 for each position axis of x."""
-    return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), values.shape[-1]))

@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from keras_equivariant.layers.feature_groups import ProjectedKernel, check_channels_last, group_means, spread
+from keras_equivariant.layers.feature_groups import (
+    ProjectedKernel,
+    check_channels_last,
+    group_means,
+    over_channels,
+    shifted,
+)
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
 from keras_equivariant.symmetry import get_symmetry
@@ -26,7 +32,7 @@ class _OffsetConv(ProjectedKernel):
         if self._reaches_over_borders():
             # Where the mean is zero, padding with zeros is padding with the mean.
             means = group_means(inputs, self.feature_groups)
-            inputs = inputs - spread(means, inputs)
+            inputs = shifted(inputs, -over_channels(means, inputs.shape[-1]))
         return self._finish(self.convolution_op(inputs, self.kernel), means)
 
 
