@@ -17,6 +17,8 @@ _COLUMNS = {
     "epochs": "epochs",
     "seed": "seed",
     "test_error": "test error (%)",
+    "median_error": "median error (degrees)",
+    "psnr": "PSNR (dB)",
     "invariance_error": "change under quarter turns",
     "fit_seconds": "time of the fit (s)",
 }
@@ -59,13 +61,24 @@ def format_table(rows, table_format):
         raise ValueError(f"`format` must be one of {list(FORMATS)}. Received: format={table_format!r}")
     if table_format == "json":
         return json.dumps(rows, indent=2)
-    lines = ["| " + " | ".join(_COLUMNS.values()) + " |", "| " + " | ".join(["---"] * len(_COLUMNS)) + " |"]
-    lines += ["| " + " | ".join(_cell(name, row.get(name, "")) for name in _COLUMNS) + " |" for row in rows]
+    # What no run has, such as the test error of those that are no classifiers, is left out.
+    columns = {name: title for name, title in _COLUMNS.items() if any(name in row for row in rows)}
+    lines = ["| " + " | ".join(columns.values()) + " |", "| " + " | ".join(["---"] * len(columns)) + " |"]
+    lines += ["| " + " | ".join(_cell(name, row.get(name, "")) for name in columns) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def _cell(name, value):
-    formats = {"test_error": ".2f", "invariance_error": ".1e", "parameters": ",", "fit_seconds": ".0f"}
+    if value == "":
+        return value
+    formats = {
+        "test_error": ".2f",
+        "median_error": ".2f",
+        "psnr": ".2f",
+        "invariance_error": ".1e",
+        "parameters": ",",
+        "fit_seconds": ".0f",
+    }
     return format(value, formats.get(name, ""))
 
 
@@ -76,7 +89,13 @@ def draw_comparison(path, rows, histories):
         path: PNG file to write.
         rows: What `compare_runs` returned first.
         histories: What it returned second.
+
+    Raises:
+        ValueError: If a run is of another task than classification.
     """
+    for row in rows:
+        if "test_error" not in row:
+            raise ValueError(f"The runs must be of classifiers; `lights` draws others. Received: {row['run']}")
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "error"), strict=True):
         for i, (row, history) in enumerate(zip(rows, histories, strict=True)):

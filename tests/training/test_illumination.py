@@ -267,6 +267,16 @@ def test_runs_side_by_side(run, tmp_path, capsys):
     assert not (tmp_path / "q").exists()
 
 
+def test_the_table_of_runs(run, tmp_path, capsys):
+    run, metrics = run
+    assert cli.main(["report", str(run.path)]) == 0
+    header, _, row = capsys.readouterr().out.splitlines()
+    assert "median error (degrees)" in header and "test error" not in header
+    assert f" {metrics['median_error']:.2f} |" in row
+    assert cli.main(["report", str(run.path), "--output", str(tmp_path / "curves.png")]) == 2
+    assert "must be of classifiers" in capsys.readouterr().err
+
+
 def test_developed():
     image = np.full((4, 4, 3), 0.25) * np.array([0.2, 1.0, 0.6])
     np.testing.assert_allclose(developed(image, np.array([0.2, 1.0, 0.6])), 1, atol=1e-5)
