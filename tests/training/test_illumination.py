@@ -78,7 +78,7 @@ def test_summary():
         "best_quarter": 13.0,
         "worst_quarter": 88.0,
     }
-    assert summarise(np.array([4.0, 1.0, 3.0, 2.0, 100.0]))["trimean"] == 3.0
+    assert summarise(np.array([4.0, 1.0, 10.0, 2.0, 100.0]))["trimean"] == 5.0
     assert summarise(np.array([5.0]))["worst_quarter"] == 5.0
 
 
