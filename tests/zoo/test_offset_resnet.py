@@ -101,7 +101,9 @@ def test_neither_a_turn_nor_the_light_changes_the_logits(symmetry, size):
 
 def test_other_numbers_of_feature_groups():
     for groups in (1, 8):
-        model = zoo.offset_resnet20((16, 16, groups), 5, [groups, 2 * groups, 3 * groups], 1, groups, name="multispectral")
+        model = zoo.offset_resnet20(
+            (16, 16, groups), 5, [groups, 2 * groups, 3 * groups], 1, groups, name="multispectral"
+        )
         x = random_array(2, 16, 16, groups)
         assert model.output_shape == (None, 5) and model.name == "multispectral"
         assert relative_error(model(x + random_array(2, 1, 1, groups, seed=1)), model(x)) < ROUNDING
