@@ -28,8 +28,8 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, weights=
         classes: Number of classes.
         filters: Number of channels of each hidden layer.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
-        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
-            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
+        weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
+            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
@@ -63,8 +63,8 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
         filters: Number of feature maps on the group of each hidden layer.
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
-        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
-            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
+        weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
+            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
@@ -104,8 +104,8 @@ def p4cnn_rotation_pooling(
         filters: Number of channels of each hidden layer.
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
-        weights: `None` for random weights, `"rotated_mnist"` for trained ones that come with the package, or the path
-            of a `.weights.h5` file. The card of trained weights, `get_card(name, weights)`, says how to standardise.
+        weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
+            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
         name: Name of the model.
 
     Returns:
