@@ -29,7 +29,7 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, weights=
         filters: Number of channels of each hidden layer.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
         weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
-            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
+            the path of a `.weights.h5` file. `get_card(name, weights)` says how to standardise for trained ones.
         name: Name of the model.
 
     Returns:
@@ -64,7 +64,7 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
         weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
-            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
+            the path of a `.weights.h5` file. `get_card(name, weights)` says how to standardise for trained ones.
         name: Name of the model.
 
     Returns:
@@ -105,7 +105,7 @@ def p4cnn_rotation_pooling(
         symmetry: Name of the symmetry group.
         dropout: Rate after layers 1, 3, 4, 5 and 6.
         weights: `None` for random weights, the name of trained ones that come with the package (`list_weights`), or
-            the path of a `.weights.h5` file. The card of trained ones, `get_card(name, weights)`, says how to standardise.
+            the path of a `.weights.h5` file. `get_card(name, weights)` says how to standardise for trained ones.
         name: Name of the model.
 
     Returns:
