@@ -168,7 +168,8 @@ class ProjectedKernel:
         if self.activation is None or self.activation is keras.activations.linear:
             return outputs
         means = over_channels(group_means(outputs, self.feature_groups), channels)
-        return shifted(self.activation(shifted(outputs, -means)), means)
+        activated = self.activation(shifted(outputs, -means))
+        return shifted(ops.cast(activated, outputs.dtype), means)  # on JAX, some return float32 for float64
 
     def get_config(self):
         return {**super().get_config(), "kernel_constraint": None, "feature_groups": self.feature_groups}
