@@ -92,7 +92,9 @@ def test_transforms_are_new_in_each_epoch(augmentation):
     twice = [images for images in seen.values() if len(images) == 2]
     assert len(twice) > 10
     changed = np.mean([np.abs(first - second).max() > 0.01 for first, second in twice])
-    assert 0.1 < changed < 0.9 if augmentation == "flip" else changed > 0.9
+    # Of two draws among few transforms, some are the same.
+    least, most = {"flip": (0.1, 0.9), "square_symmetries": (0.6, 1.0)}.get(augmentation, (0.9, 1.0))
+    assert least < changed <= most
 
 
 @pytest.mark.parametrize("augmentation", [[], ["rotate"], ["shift_and_flip", "rotate"]])
