@@ -50,8 +50,10 @@ def color_cerberus(input_shape=(64, 64, 3), filters=(16, 32, 64, 128), bottlenec
         x = layers.MaxPooling2D(2)(x)
     x = layers.Conv2D(bottleneck, 1, activation="relu", kernel_initializer=_INITIALIZER)(x)
     x = layers.Dense(units, activation="relu", kernel_initializer=_INITIALIZER)(layers.Flatten()(x))
-    # From a bias of one: the first estimates are near white, and no rectifier starts with zero and without gradient.
-    outputs = layers.Dense(3, activation="relu", bias_initializer="ones", name="illuminant")(x)
+    # The first estimates are white: a rectifier that starts at zero for all images has no gradient to leave it by.
+    outputs = layers.Dense(
+        3, activation="relu", kernel_initializer="zeros", bias_initializer="ones", name="illuminant"
+    )(x)
     return keras.Model(inputs, outputs, name=name)
 
 

@@ -18,6 +18,9 @@ def create_with_random_biases(name, **arguments):
     for layer in model.layers:
         if getattr(layer, "bias", None) is not None:
             layer.bias.assign(rng.uniform(0, 1, size=layer.bias.shape))
+    if name == "color_cerberus":  # whose last kernel is zero
+        last = model.get_layer("illuminant")
+        last.kernel.assign(rng.uniform(0, 0.1, size=last.kernel.shape))
     return model
 
 
@@ -87,14 +90,13 @@ def test_any_size_and_width():
 def test_the_estimate_of_the_ordinary_network_does_not():
     model = create_with_random_biases("color_cerberus")
     x, light = images(), np.array([0.1, 1.0, 0.4], "float32")
-    expected = np.maximum(estimate(model, x) * light, 1e-3)  # the last rectifier may leave a colour at zero
-    errors = to_numpy(reproduction_angular_error(expected, estimate(model, x * light)))
+    errors = to_numpy(reproduction_angular_error(estimate(model, x) * light, estimate(model, x * light)))
     assert errors.min() > 1
 
 
-def test_fresh_estimates_are_positive_or_nearly_all_of_them():
-    assert estimate(zoo.offset_color_cerberus(), images()).min() > 0
-    assert (estimate(zoo.color_cerberus(), images(50)) > 0).mean() > 0.7
+def test_fresh_estimates_are_positive():
+    for name in NAMES:
+        assert estimate(zoo.create(name), images()).min() > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
