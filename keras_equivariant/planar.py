@@ -16,6 +16,7 @@ from keras_equivariant.planar_parts import (
     CLASSIC_ACTIVATIONS,
     INACTIVE,
     Refused,
+    convolution_like,
     copy,
     free,
     is_elementwise,
@@ -247,14 +248,6 @@ class _Lowering:
 
 def _convolve(layer, inputs, kernel, bias):
     """A plain convolution like `layer`, a Keras or a group convolution, with another kernel and bias."""
-    convolution = keras.layers.Conv2D(
-        kernel.shape[-1],
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation_rate=layer.dilation_rate,
-        groups=layer.groups,
-        activation=layer.activation,
-        **naming(layer),
-    )
+    changes = {"filters": kernel.shape[-1], "use_bias": True, "groups": layer.groups, "activation": layer.activation}
+    convolution = convolution_like(layer, **changes)
     return with_weights(convolution, [kernel, bias], inputs)

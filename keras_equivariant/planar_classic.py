@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import CombinationConv2D, Subsampling2D, TableConv2D
-from keras_equivariant.planar_parts import naming, to_numpy
+from keras_equivariant.planar_parts import convolution_like, naming, to_numpy
 
 CLASSIC_LAYERS = (CombinationConv2D, Subsampling2D, TableConv2D)
 
@@ -26,15 +26,7 @@ def lower_classic_layer(layer, inputs):
         plain = keras.layers.DepthwiseConv2D(layer.n, layer.n, use_bias=layer.use_bias, **naming(layer))
     else:
         kernel = _combined_kernel(layer) if isinstance(layer, CombinationConv2D) else to_numpy(layer.expanded_kernel)
-        plain = keras.layers.Conv2D(
-            layer.filters,
-            layer.kernel_size,
-            strides=layer.strides,
-            padding=layer.padding,
-            dilation_rate=layer.dilation_rate,
-            use_bias=layer.use_bias,
-            **naming(layer),
-        )
+        plain = convolution_like(layer)
     outputs = plain(inputs)
     plain.set_weights([kernel, to_numpy(layer.bias)] if layer.use_bias else [kernel])
     return outputs

@@ -19,7 +19,16 @@ from keras_equivariant.layers import (
     OffsetGroupConv2D,
     OffsetReLU,
 )
-from keras_equivariant.planar_parts import INACTIVE, Refused, copy, free, is_elementwise_layer, naming, with_weights
+from keras_equivariant.planar_parts import (
+    INACTIVE,
+    Refused,
+    convolution_like,
+    copy,
+    free,
+    is_elementwise_layer,
+    naming,
+    with_weights,
+)
 
 OFFSET_LAYERS = (
     InverseLogRGB,
@@ -97,16 +106,7 @@ def _adapt(layer, inputs, centred, means):
 
 
 def _convolve_transposed(layer, x):
-    plain = keras.layers.Conv2DTranspose(
-        layer.filters,
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        output_padding=layer.output_padding,
-        dilation_rate=layer.dilation_rate,
-        use_bias=layer.use_bias,
-        **naming(layer),
-    )
+    plain = convolution_like(layer, keras.layers.Conv2DTranspose, output_padding=layer.output_padding)
     return with_weights(plain, layer.get_weights(), x)
 
 

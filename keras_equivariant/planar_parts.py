@@ -37,6 +37,12 @@ def copy(layer):
     return type(layer).from_config(config)
 
 
+def convolution_like(layer, plain=keras.layers.Conv2D, **changes):
+    """A plain convolution with the settings of another layer, but for its activation and what is changed."""
+    names = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
+    return plain(**{**{name: getattr(layer, name) for name in names}, **naming(layer), **changes})
+
+
 def with_weights(layer, weights, *args, **kwargs):
     """Calls a new layer and gives it its weights; returns the outputs."""
     outputs = layer(*args, **kwargs)

@@ -20,7 +20,13 @@ from training.devices import check_distribution, distributed, synchronise_batch_
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
 from training.pipelines import training_batches
-from training.preprocessing import check_preprocessing, fit_preprocessing, load_preprocessing, save_preprocessing
+from training.preprocessing import (
+    check_preprocessing,
+    fit_preprocessing,
+    list_preprocessings,
+    load_preprocessing,
+    save_preprocessing,
+)
 from training.recipes import Recipe
 from training.report import draw_report
 from training.run_folder import find_finished_run, open_run, read_json, write_json
@@ -45,14 +51,11 @@ def fit(recipe, output, resume=False, data_dir=None):
         ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
             number.
     """
-    _check_names(recipe)
+    check_names(recipe, list_preprocessings())
+    get_evaluation(recipe.evaluation)
     data = load_data(recipe, data_dir)
     preprocess = fit_preprocessing(recipe.preprocessing, data.train.first().scaled_images())
-    if recipe.batch_size > len(data.train):
-        raise ValueError(
-            f"`batch_size` must be at most the number of training images, {len(data.train)}. "
-            f"Received: batch_size={recipe.batch_size}"
-        )
+    check_batch_size(recipe, len(data.train))
     run = open_run(output, run_config(recipe, data_dir), resume)
     save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
@@ -127,13 +130,34 @@ def load_trained(path):
     return recipe, model, load_preprocessing(run.preprocessing, recipe.preprocessing)
 
 
-def _check_names(recipe):
+def check_names(recipe, preprocessings):
+    """Checks what a recipe names.
+
+    Args:
+        recipe: A `Recipe`.
+        preprocessings: Names of the preprocessings that its task knows.
+
+    Raises:
+        ValueError: If there is no such model, preprocessing or augmentation, or the backend cannot distribute so.
+    """
     check_distribution(recipe.distribution)
     zoo.get_builder(recipe.model)
-    get_evaluation(recipe.evaluation)
-    check_preprocessing(recipe.preprocessing)
+    check_preprocessing(recipe.preprocessing, preprocessings)
     for name in recipe.augmentation:
         get_augmentation(name)
+
+
+def check_batch_size(recipe, images):
+    """Checks that there are images enough for a batch.
+
+    Raises:
+        ValueError: If not.
+    """
+    if recipe.batch_size > images:
+        raise ValueError(
+            f"`batch_size` must be at most the number of training images, {images}. "
+            f"Received: batch_size={recipe.batch_size}"
+        )
 
 
 def _train(recipe, data, preprocess, run):

@@ -30,8 +30,9 @@ def training_batches(
         seed: int.
         initial_epoch: Number of the first epoch.
         parallel_calls: Number of threads that transform images; `None` lets tf.data decide.
-        workers: Number of processes that train together, and which of them this is, from 0: it gets every image of its
-            own of each batch, `batch_size // workers[0]` of them.
+        workers: Number of processes that train together, and which of them this is, from 0: it gets its own part of
+            each batch, `batch_size // workers[0]` images. The parts one after the other are the batch that a single
+            process would get: dropout depends on an image's place in the batch.
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`, one epoch after the other.
@@ -96,7 +97,8 @@ def _gathered(split, transforms, keys, used, number, worker, batch_size, calls):
 
     def epoch_batches(key):
         key, drawn = transforms.draw(key, len(split))
-        order = tf.argsort(tf.random.stateless_uniform((len(split),), key))[worker:used:number]
+        order = tf.argsort(tf.random.stateless_uniform((len(split),), key))[:used]
+        order = tf.reshape(tf.reshape(order, (-1, number, batch_size))[:, worker], [-1])
         return tf.data.Dataset.from_tensor_slices((order, tf.nest.map_structure(lambda p: tf.gather(p, order), drawn)))
 
     def transformed(order, drawn):
@@ -112,7 +114,7 @@ def _streamed(split, transforms, keys, used, number, worker, batch_size, calls):
 
     def epoch_examples(key):
         key, drawn = transforms.draw(key, len(split))
-        examples = split.encoded(key).take(used).shard(number, worker)
+        examples = split.encoded(key).take(used).batch(batch_size).shard(number, worker).unbatch()
         return examples.map(lambda index, image, label: (image, label, tuple(p[index] for p in drawn)))
 
     def decoded(image, label, drawn):

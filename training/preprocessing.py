@@ -61,14 +61,14 @@ def fit_preprocessing(name, images):
     return _PREPROCESSINGS[name].fit(images)
 
 
-def check_preprocessing(name):
+def check_preprocessing(name, known=tuple(_PREPROCESSINGS)):
     """Checks that there is a preprocessing of that name.
 
     Raises:
         ValueError: If not.
     """
-    if name not in _PREPROCESSINGS:
-        raise ValueError(f"`preprocessing` must be one of {list_preprocessings()}. Received: preprocessing={name!r}")
+    if name not in known:
+        raise ValueError(f"`preprocessing` must be one of {sorted(known)}. Received: preprocessing={name!r}")
 
 
 def describe_preprocessing(preprocess):

@@ -14,13 +14,14 @@ from helpers import ROOT, run_python
 from training.devices import check_distribution
 
 MODELS = ["p4cnn", "offset_resnet20"]
+JAX_RATES, JAX_TOLERANCE = {"p4cnn": 3e-5, "offset_resnet20": 1e-3}, 1e-4
 
-# Twenty steps on made-up images; saves the weights, and prints how far the constrained ones of any replica are from
-# where the constraints want them.
+# Twenty steps on made-up images; saves the weights, and prints how far the furthest one went, and how far the
+# constrained ones of any replica are from where the constraints want them.
 TRAIN = """
 import dataclasses, sys
 import numpy as np
-distribution, model, precision, devices, output = sys.argv[1:]
+distribution, model, precision, rate, devices, output = sys.argv[1:]
 if distribution == "mirrored":
     import tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -34,20 +35,23 @@ from training.preprocessing import Standardise
 from training.recipes import get_recipe
 import zoo
 
-recipe = get_recipe("rotated_digits", model=model, precision=precision, batch_size=8)
-optimizer = {"class_name": "SGD", "config": {"learning_rate": 1e-3, "momentum": 0.9}}
+arguments = {"blocks": 1} if "resnet" in model else {}  # compiles in a third of the time
+recipe = get_recipe("rotated_digits", model=model, model_arguments=arguments, precision=precision, batch_size=8)
+optimizer = {"class_name": "SGD", "config": {"learning_rate": float(rate), "momentum": 0.9}}
 distribution = None if distribution == "none" else distribution
 recipe = dataclasses.replace(recipe, optimizer=optimizer, schedule=None, distribution=distribution)
 keras.config.set_floatx(precision)
 with distributed(recipe.distribution):
     keras.utils.set_random_seed(0)
     model = build_model(recipe, steps=20)
+    start = [np.asarray(variable) for variable in model.trainable_variables]
     rng = np.random.default_rng(0)
     shape = (40, *model.input_shape[1:])
     split = Split(rng.uniform(size=shape).astype("float32"), rng.integers(0, 10, 40))
     batches = training_batches(split, Standardise(0.5, 0.3), ["rotate"], 8, seed=0, workers=workers(distribution))
     model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
     np.savez(output, *[np.asarray(weight) for weight in model.get_weights()])
+    moved = max(np.abs(np.asarray(v) - old).max() for v, old in zip(model.trainable_variables, start))
 
 violation = 0.0
 for variable in model.trainable_variables:
@@ -57,7 +61,7 @@ for variable in model.trainable_variables:
         assert len(copies) == expected, f"{len(copies)} copies of {variable.path}"
         for copy in map(np.asarray, copies):
             violation = max(violation, np.abs(np.asarray(variable.constraint(copy)) - copy).max())
-print(violation)
+print(moved, violation)
 """
 
 
@@ -68,8 +72,8 @@ def load(path):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
-    run_python(TRAIN, "none", model, "float64", 1, tmp_path / "one.npz")
-    printed = run_python(TRAIN, "mirrored", model, "float64", 2, tmp_path / "two.npz")
+    run_python(TRAIN, "none", model, "float64", 1e-3, 1, tmp_path / "one.npz")
+    printed = run_python(TRAIN, "mirrored", model, "float64", 1e-3, 2, tmp_path / "two.npz")
     assert float(printed.split()[-1]) < 1e-14
     one, two = load(tmp_path / "one.npz"), load(tmp_path / "two.npz")
     for a, b in zip(one, two, strict=True):
@@ -77,10 +81,14 @@ def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
-@pytest.mark.xfail(reason="weights of p4cnn differ by 5e-4 since each host reads its own part of a batch")
 @pytest.mark.parametrize("model", MODELS)
 def test_two_hosts_on_jax(model, tmp_path):
-    run_python(TRAIN, "none", model, "float32", 1, tmp_path / "one.npz", KERAS_BACKEND="jax")
+    """In 32 bits, rounding now and then carries an activation across the kink of a rectifier, and a single one of them
+    changes p4cnn's gradient by percents, on one device as on two: hence its small rate."""
+    printed = run_python(
+        TRAIN, "none", model, "float32", JAX_RATES[model], 1, tmp_path / "one.npz", KERAS_BACKEND="jax"
+    )
+    assert float(printed.split()[-2]) > 5 * JAX_TOLERANCE
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -95,7 +103,17 @@ def test_two_hosts_on_jax(model, tmp_path):
     }
     hosts = [
         subprocess.Popen(
-            [sys.executable, "-c", TRAIN, "jax", model, "float32", "1", str(tmp_path / f"host{i}.npz")],
+            [
+                sys.executable,
+                "-c",
+                TRAIN,
+                "jax",
+                model,
+                "float32",
+                str(JAX_RATES[model]),
+                "1",
+                str(tmp_path / f"host{i}.npz"),
+            ],
             env={**environment, "KERAS_DISTRIBUTION_PROCESS_ID": str(i)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,7 +132,7 @@ def test_two_hosts_on_jax(model, tmp_path):
     one = load(tmp_path / "one.npz")
     for i in range(2):
         for a, b in zip(one, load(tmp_path / f"host{i}.npz"), strict=True):
-            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4 * max(1, np.abs(a).max()))
+            np.testing.assert_allclose(b, a, rtol=JAX_TOLERANCE, atol=JAX_TOLERANCE * max(1, np.abs(a).max()))
 
 
 def test_the_backend_must_suit(tensorflow_backend):

@@ -40,9 +40,8 @@ def few_images(monkeypatch):
     monkeypatch.setattr(rotated_mnist, "_TEST", 20)
 
 
-def two_steps(recipe, data_dir, count=None):
-    """Trains and tests by a recipe, on all images or on a few."""
-    data = load_data(recipe, data_dir)
+def two_steps(recipe, data, count=None):
+    """Trains and tests by a recipe, on all images or on a few; returns the test's metrics."""
     if isinstance(data.train, StreamedSplit):
         train, test = (dataclasses.replace(split, size=SIZE) for split in (data.train, data.test))
         recipe = dataclasses.replace(recipe, model_arguments=SMALL)
@@ -60,8 +59,7 @@ def two_steps(recipe, data_dir, count=None):
     history = model.fit(batches, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False).history
     assert np.isfinite(history["loss"]).all()
     assert any((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
-    metrics = evaluate(recipe.evaluation, model, data, preprocess)
-    assert 0 <= metrics["test_error"] <= 100
+    return evaluate(recipe.evaluation, model, data, preprocess)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -71,13 +69,20 @@ def test_two_steps(name, folder, few_images, tensorflow_backend):
     assert recipe.dataset in list_datasets()
     assert recipe.preprocessing in list_preprocessings()
     assert recipe.evaluation in list_evaluations()
-    two_steps(recipe, folder, 20)
+    metrics = two_steps(recipe, load_data(recipe, folder), 20)
+    assert 0 <= metrics["test_error"] <= 100
 
 
 @pytest.mark.skipif(REAL is None, reason="needs a folder of prepared TFDS data sets")
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if get_recipe(name).dataset in ("mnist", "cifar10")])
 def test_two_steps_on_real_data(name, tensorflow_backend):
-    two_steps(get_recipe(name, batch_size=BATCH_SIZE), REAL, 50)
+    recipe = get_recipe(name, batch_size=BATCH_SIZE)
+    data = load_data(recipe, REAL)
+    sizes = {"mnist": (60000, 10000), "cifar10": (50000, 10000)}
+    assert (len(data.train), len(data.test)) == sizes[recipe.dataset]
+    assert np.bincount(data.test.labels).min() >= 800
+    metrics = two_steps(recipe, data, 50)
+    assert metrics["test_error"] in np.arange(0, 101, 2)  # of 50 images
 
 
 def test_changes():

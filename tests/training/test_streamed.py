@@ -111,10 +111,9 @@ def test_an_image_is_cut_alike_wherever_it_comes(data, monkeypatch):
 def test_workers_share_each_batch(data):
     whole = batches_of(data, 5)
     halves = [batches_of(data, 5, workers=(2, worker)) for worker in range(2)]
-    for i, (images, labels) in enumerate(whole):
-        for worker in range(2):
-            np.testing.assert_array_equal(halves[worker][i][1], labels[worker::2])
-            np.testing.assert_allclose(halves[worker][i][0], images[worker::2], atol=1e-6)
+    for (images, labels), *parts in zip(whole, *halves, strict=True):
+        np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), labels)
+        np.testing.assert_allclose(np.concatenate([part[0] for part in parts]), images, atol=1e-6)
 
 
 def test_random_crops_are_parts_of_the_image():

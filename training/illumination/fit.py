@@ -9,12 +9,11 @@ import numpy as np
 import zoo
 from keras_equivariant.layers import LogRGB
 from keras_equivariant.losses import ReproductionAngularError
-from training.augmentations import get_augmentation
 from training.checkpoint import Checkpoint
 from training.data import Split
-from training.devices import check_distribution, distributed, workers
+from training.devices import distributed, workers
 from training.export import export
-from training.fit import CHECKED_IMAGES, build_optimizer, run_config
+from training.fit import CHECKED_IMAGES, build_optimizer, check_batch_size, check_names, run_config
 from training.illumination.evaluation import cross_validated_errors, deviation_from_equivariance
 from training.illumination.images import fill, load, visible_pixels
 from training.illumination.report import draw_report
@@ -42,21 +41,9 @@ def fit(recipe, output, resume=False, data_dir=None):
         ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
             number.
     """
-    check_distribution(recipe.distribution)
-    zoo.get_builder(recipe.model)
-    for name in recipe.augmentation:
-        get_augmentation(name)
-    if recipe.preprocessing not in PREPROCESSINGS:
-        raise ValueError(
-            f"`preprocessing` must be one of {list(PREPROCESSINGS)}. Received: preprocessing={recipe.preprocessing!r}"
-        )
+    check_names(recipe, PREPROCESSINGS)
     data = load(recipe.dataset, data_dir)
-    smallest = min((data.folds != fold).sum() for fold in np.unique(data.folds))
-    if recipe.batch_size > smallest:
-        raise ValueError(
-            f"`batch_size` must be at most the number of training images, {smallest}. "
-            f"Received: batch_size={recipe.batch_size}"
-        )
+    check_batch_size(recipe, min((data.folds != fold).sum() for fold in np.unique(data.folds)))
     run = open_run(output, run_config(recipe, data_dir), resume)
     start = time.perf_counter()
     with distributed(recipe.distribution):

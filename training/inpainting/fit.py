@@ -9,9 +9,9 @@ from keras import layers
 import zoo
 from keras_equivariant.layers import ApplyGamma, LogRGB
 from training.checkpoint import Checkpoint
-from training.devices import check_distribution, distributed, synchronise_batch_norm
+from training.devices import distributed, synchronise_batch_norm
 from training.export import export
-from training.fit import build_optimizer, run_config
+from training.fit import build_optimizer, check_batch_size, check_names, run_config
 from training.inpainting.adversary import Adversarial
 from training.inpainting.evaluation import measure
 from training.inpainting.images import central_crops, erase, load, training_batches
@@ -40,18 +40,9 @@ def fit(recipe, output, resume=False, data_dir=None):
         ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
             number.
     """
-    check_distribution(recipe.distribution)
-    zoo.get_builder(recipe.model)
-    if recipe.preprocessing not in PREPROCESSINGS:
-        raise ValueError(
-            f"`preprocessing` must be one of {list(PREPROCESSINGS)}. Received: preprocessing={recipe.preprocessing!r}"
-        )
+    check_names(recipe, PREPROCESSINGS)
     train, test = load(data_dir)
-    if recipe.batch_size > len(train):
-        raise ValueError(
-            f"`batch_size` must be at most the number of training images, {len(train)}. "
-            f"Received: batch_size={recipe.batch_size}"
-        )
+    check_batch_size(recipe, len(train))
     run = open_run(output, run_config(recipe, data_dir), resume)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, train, run)
