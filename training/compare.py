@@ -7,7 +7,7 @@ import pathlib
 from matplotlib.figure import Figure
 
 from training.report import curve
-from training.run_folder import find_finished_run, read_json, replacing
+from training.run_folder import find_finished_run, read_json, save_figure
 
 FORMATS = ("markdown", "json")
 _COLUMNS = {
@@ -107,5 +107,4 @@ def draw_comparison(path, rows, histories):
         axes.set_yscale("log" if quantity == "loss" else "linear")
         axes.grid(alpha=0.3)
     axes.legend(title="run (test error); dashed: validation")
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from training.fit import load_run
 from training.illuminants import lit_batches
-from training.run_folder import find_finished_run, read_json, replacing
+from training.run_folder import find_finished_run, read_json, save_figure
 
 _SHOWN_SATURATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
 _SHOWN_CLASSES = 3
@@ -43,8 +43,7 @@ def draw_saturations(paths, output):
     axes.set(xlabel="saturation of the light", ylabel="test error (%)")
     axes.grid(alpha=0.3)
     axes.legend()
-    with replacing(output) as partial:
-        figure.savefig(partial, dpi=110, format="png")
+    save_figure(figure, output)
 
 
 def draw_predictions(paths, output, count=3, data_dir=None):
@@ -89,8 +88,7 @@ def draw_predictions(paths, output, count=3, data_dir=None):
                 _draw_classes(axes, found[column][i], label, data.names)
                 if column == 0:
                     axes.set_ylabel(path.rstrip("/").rsplit("/", 1)[-1], rotation=0, ha="right", va="center")
-    with replacing(output) as partial:
-        figure.savefig(partial, dpi=110, format="png")
+    save_figure(figure, output)
 
 
 def _lit(split, preprocess, saturation):

@@ -9,7 +9,7 @@ from training.illumination import images as lit_images
 from training.illumination.report import draw_corrections
 from training.inpainting import images as photographs
 from training.inpainting.report import draw_paintings
-from training.run_folder import find_finished_run, read_json, replacing
+from training.run_folder import find_finished_run, read_json, save_figure
 
 
 def task_of(paths):
@@ -60,7 +60,7 @@ def draw_runs(paths, saturations, pictures, count=3, data_dir=None):
         lines, ylabel = _ratios(metrics), "PSNR (dB)"
         _, test = photographs.load(data_dir)
         draw_paintings(figure, models, photographs.central_crops(test), count)
-    _save(figure, pictures, dpi=60)
+    save_figure(figure, pictures, dpi=60)
     _draw_lines(lines, ylabel, saturations)
 
 
@@ -100,9 +100,4 @@ def _draw_lines(lines, ylabel, path):
     axes.legend(fontsize=8)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    _save(figure, path, dpi=80)
-
-
-def _save(figure, path, dpi):
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=dpi, format="png")
+    save_figure(figure, path, dpi=80)

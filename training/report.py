@@ -6,7 +6,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from training.gallery import draw_entropy, draw_filters, draw_rotated_predictions
-from training.run_folder import replacing
+from training.run_folder import save_figure
 from training.transforms import rotate
 
 _CANDIDATES = 100
@@ -34,8 +34,7 @@ def draw_report(path, model, data, preprocess, history, metrics):
     _draw_curves(curves, history)
     _draw_rotations(images, model, data, preprocess)
     draw_filters(filters, next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)))
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, path)
 
 
 def _draw_curves(figure, history):

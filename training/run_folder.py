@@ -125,6 +125,12 @@ def replacing(path):
         _remove(partial)
 
 
+def save_figure(figure, path, dpi=110):
+    """Writes a Matplotlib figure to a PNG file, whole or not at all."""
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=dpi, format="png")
+
+
 def _remove(path):
     if path.is_dir():
         shutil.rmtree(path)

@@ -7,7 +7,7 @@ from keras_equivariant.layers import ApplyGamma
 from training.illumination.evaluation import estimate
 from training.illumination.images import fill, visible_pixels
 from training.report import curve
-from training.run_folder import replacing
+from training.run_folder import save_figure
 
 _SHOWN = 3
 _SHOWN_SATURATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -42,8 +42,7 @@ def draw_report(path, models, data, history, metrics):
     for axes in (loss, errors):
         axes.grid(alpha=0.3, which="both")
     draw_corrections(pictures, {metrics["model"]: models}, data)
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=80)
+    save_figure(figure, path, dpi=80)
 
 
 def draw_corrections(figure, networks, data, count=_SHOWN):

@@ -7,7 +7,7 @@ from keras_equivariant.layers import ApplyGamma
 from training.inpainting.evaluation import draw_centres, random_lights
 from training.inpainting.images import HOLE, SIZE, erase
 from training.report import curve
-from training.run_folder import replacing
+from training.run_folder import save_figure
 
 _SHOWN = 3
 _SHOWN_SATURATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -41,8 +41,7 @@ def draw_report(path, painter, images, history, metrics):
         axes.grid(alpha=0.3)
         axes.legend()
     draw_paintings(pictures, {metrics["model"]: painter}, images)
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=80)
+    save_figure(figure, path, dpi=80)
 
 
 def draw_paintings(figure, painters, images, count=_SHOWN):

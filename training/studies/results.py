@@ -5,15 +5,14 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.run_folder import replacing, write_json
+from training.run_folder import save_figure, write_json
 
 
 def save(output, results, figure):
     """Writes `figure.png` and then `results.json` into a folder, and returns the results."""
     folder = pathlib.Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "figure.png") as partial:
-        figure.savefig(partial, dpi=110)
+    save_figure(figure, folder / "figure.png")
     write_json(folder / "results.json", results)
     return results
 
