@@ -133,13 +133,13 @@ def _list(arguments):
 
     print("Recipes:")
     for name in list_recipes():
-        print(f"  {name:<24}{get_recipe(name).description}")
+        print(f"  {name:<27}{get_recipe(name).description}")
     print("Models:")
     for name in zoo.list_models():
-        print(f"  {name:<24}{zoo.get_builder(name).__doc__.splitlines()[0]}")
+        print(f"  {name:<27}{zoo.get_builder(name).__doc__.splitlines()[0]}")
     print("Studies:")
     for name, description in list_studies().items():
-        print(f"  {name:<24}{description}")
+        print(f"  {name:<27}{description}")
 
 
 def _fit(arguments):

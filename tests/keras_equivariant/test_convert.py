@@ -61,10 +61,27 @@ def test_every_layer(head, groups):
 def test_widths_move_to_the_closest_multiple():
     inputs = keras.Input((8, 8, 3))
     x = inputs
-    for width in (1, 16, 64, 256, 100):
+    for width in (1, 16, 17, 64, 256, 98, 100):
         x = layers.Conv2D(width, 1)(x)
     model = to_offset_equivariant(keras.Model(inputs, x))
-    assert [layer.output.shape[-1] for layer in model.layers[1:]] == [3, 15, 63, 255, 99]
+    assert [layer.output.shape[-1] for layer in model.layers[1:]] == [3, 15, 18, 63, 255, 99, 99]
+
+
+def test_an_addition_loses_the_mean_of_its_first_map():
+    inputs = keras.Input((4, 4, 6))
+    added = layers.Add()([layers.Conv2D(6, 1, name="first")(inputs), layers.Conv2D(6, 1, name="second")(inputs)])
+    model = scrambled(to_offset_equivariant(keras.Model(inputs, added)))
+    x = random_array(2, 4, 4, 6)
+    first, second = (to_numpy(model.get_layer(name)(x)) for name in ("first", "second"))
+    means = first.reshape(2, 16, 3, 2).mean(axis=(1, 3)).repeat(2, axis=1)[:, None, None]
+    np.testing.assert_allclose(to_numpy(model(x)), first - means + second, atol=1e-5)
+
+
+def test_rectifiers_with_settings_of_their_own_are_adapted():
+    inputs = keras.Input((4, 4, 3))
+    model = to_offset_equivariant(keras.Model(inputs, layers.ReLU()(layers.ReLU(max_value=6.0)(inputs))))
+    assert [type(layer).__name__ for layer in model.layers[1:]] == ["OffsetAdapter", "OffsetReLU"]
+    assert model.layers[1].layer.max_value == 6
 
 
 def test_a_sequential_model_trains():
@@ -99,6 +116,26 @@ def test_layers_that_cannot_be_converted_are_named():
     with pytest.raises(ValueError, match="blockwise.*separable.*gate.*tokens") as error:
         to_offset_equivariant(keras.Model(inputs, x))
     assert "re_lu" not in str(error.value)
+
+
+class DenseOfMyOwn(layers.Dense):
+    """May compute anything."""
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda x: DenseOfMyOwn(6, name="refused")(x),
+        lambda x: layers.MaxPooling2D(2, data_format="channels_first", name="refused")(x),
+        lambda x: layers.Add(name="refused")([x, layers.AveragePooling2D(8)(x)]),
+        lambda x: layers.Add(name="refused")([x, x, x]),
+        lambda x: layers.BatchNormalization(axis=1, name="refused")(x),
+    ],
+)
+def test_what_only_looks_like_a_known_layer_is_refused(apply):
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match=r"Received: refused \("):
+        to_offset_equivariant(keras.Model(inputs, apply(inputs)))
 
 
 @pytest.mark.parametrize(

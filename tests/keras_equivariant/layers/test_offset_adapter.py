@@ -36,6 +36,11 @@ def test_pooling(reduction, shape, groups, dtype):
             assert offset_error(pooling, x, groups) < TOLERANCES[dtype]
 
 
+def test_sums_of_16_bits_do_not_overflow():
+    x = np.full((1, 64, 64, 3), 100, "float16")  # 4,096 of them are more than float16 has
+    np.testing.assert_allclose(to_numpy(FeatureGroupPooling(dtype="float16")(x)), 100)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("shape", SHAPES)

@@ -32,6 +32,10 @@ LAYERS = {
         (2, 4, 5),
     ),
     "transposed valid": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 3, strides=2, feature_groups=g, **kw), (2, 4, 5)),
+    "transposed activated": (
+        lambda g, **kw: OffsetConv2DTranspose(2 * g, 3, activation="tanh", feature_groups=g, **kw),
+        (2, 4, 5),
+    ),
     "transposed apart": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 2, strides=2, feature_groups=g, **kw), (2, 4, 5)),
     "transposed gaps": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 2, strides=3, feature_groups=g, **kw), (2, 4, 5)),
     "1x1 to 4x4": (lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, feature_groups=g, **kw), (2, 1, 1)),
@@ -40,6 +44,7 @@ LAYERS = {
         (2, 1, 1),
     ),
     "dense": (lambda g, **kw: OffsetDense(2 * g, feature_groups=g, **kw), (2,)),
+    "dense activated": (lambda g, **kw: OffsetDense(2 * g, activation="tanh", feature_groups=g, **kw), (2,)),
     "dense map": (lambda g, **kw: OffsetDense(2 * g, feature_groups=g, **kw), (2, 4, 3)),
 }
 
