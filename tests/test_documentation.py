@@ -1,0 +1,54 @@
+"""The Python of README and pages runs and does what the text says; the commands that they name exist."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from training.cli import _parser
+from training.recipes import get_recipe
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IMAGES = np.random.default_rng(0).uniform(size=(2, 28, 28, 1)).astype("float32")
+PLACEHOLDERS = {"N": "3", "RECIPE": "rotated_digits", "NAME": "clusters"}
+
+
+def run_code_blocks(page):
+    """Runs them as one program from top to bottom and returns its names; `images` are there, as the text says."""
+    names = {"images": IMAGES}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S):
+        exec(compile(block, page, "exec"), names)  # noqa: S102
+    return names
+
+
+def test_readme(tensorflow_backend, capsys):
+    names = run_code_blocks("README.md")
+    assert names["model"].output_shape == (None, 10)
+    assert float(capsys.readouterr().out) < 1e-6
+
+
+def test_page_on_export(tensorflow_backend):
+    assert run_code_blocks("docs/export.md")["logits"].shape == (2, 10)
+
+
+def test_page_on_normalisation(tensorflow_backend):
+    assert run_code_blocks("docs/normalisation.md")["x"].shape == (2, 33, 33, 6, 16)
+
+
+def test_no_other_page_has_code():
+    tested = {"README.md", "export.md", "normalisation.md"}
+    assert {page.name for page in PAGES if "```python" in page.read_text()} == tested
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands(page):
+    text = page.read_text()
+    for command in re.findall(r"(?:^    |`|&& )keras-equivariant ([^`#\n&]*)", text, re.M):
+        words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command) if word != "..."]
+        parsed = _parser().parse_args(words)
+        if getattr(parsed, "recipe", None):
+            assert get_recipe(parsed.recipe)
+    for script in re.findall(r"python (benchmarks/\w+\.py)", text):
+        assert (ROOT / script).exists()
