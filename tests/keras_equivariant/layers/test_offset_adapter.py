@@ -5,6 +5,7 @@ from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, 
 from offsets import offset_error, pooled, spread, train
 
 from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.gradients import check_gradients
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
 from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
@@ -169,6 +170,24 @@ def test_batch_normalisation(activation, shape, groups, dtype):
     for moving, value in zip(layer.get_weights()[2:], moved, strict=True):
         assert relative_error(moving, value) < TOLERANCES[dtype]
     assert offset_error(lambda x: layer(x, training=True), x, groups) < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_gradient_through_the_statistics_of_a_batch(activation):
+    """That of the convolution before it, by central differences."""
+    layers = [
+        keras.layers.Conv2D(6, 2),
+        OffsetBatchNormalization(activation=activation),
+        keras.layers.Conv2D(2, 2, activation="tanh"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    model = keras.Sequential([keras.Input((4, 5, 3)), *layers])
+    randomise(model)
+    model.compile("sgd", "mse", jit_compile=False)
+    dtype, tolerance = ("float64", 1e-7) if keras.config.backend() == "tensorflow" else ("float32", 1e-2)
+    report = check_gradients(model, random_array(4, 4, 5, 3), random_array(4, 2, seed=1), samples=8, dtype=dtype)
+    assert report.relative_error < tolerance, report
+    assert report.layers[0].largest_gradient > 1e-3
 
 
 def test_batch_normalisation_bears_large_offsets():
