@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, run_python, to_numpy
 from offsets import assignment, offset_error, pooled, spread, train
 
@@ -251,6 +252,13 @@ def test_spatial_sizes_may_be_unknown():
     model = keras.Model(inputs, OffsetConv2DTranspose(3, 4, strides=2, padding="same")(x))
     assert model.output_shape == (None, None, None, 3)
     assert offset_error(model, random_array(2, 5, 7, 3), 3) < 1e-5
+
+
+def test_spatial_sizes_may_be_unknown_in_a_graph(tensorflow_backend):
+    model = keras.Sequential([keras.Input((None, None, 3)), OffsetConv2D(6, 3, padding="same", activation="tanh")])
+    traced = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 3))])
+    x = random_array(2, 5, 7, 3)
+    assert relative_error(traced(x), model(x)) < 1e-6
 
 
 def test_a_saved_configuration_keeps_the_projection():
