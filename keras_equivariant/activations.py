@@ -1,15 +1,19 @@
 """Activation functions of the classic networks, and the sparse softmax."""
 
+from typing import Any, Self
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_equivariant.typing import Tensor
 
 
 class _Activation:
     """What Keras asks of an activation function that has arguments."""
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 
@@ -40,15 +44,15 @@ class ScaledTanh(_Activation):
         [Bouvrie, 2006](http://cogprints.org/5869/), section 2.1.
     """
 
-    def __init__(self, amplitude=1.7159, slope=2 / 3):
+    def __init__(self, amplitude: float = 1.7159, slope: float = 2 / 3) -> None:
         _check_positive(amplitude=amplitude, slope=slope)
         self.amplitude = amplitude
         self.slope = slope
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         return self.amplitude * ops.tanh(self.slope * x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"amplitude": self.amplitude, "slope": self.slope}
 
 
@@ -73,19 +77,19 @@ class Logistic(_Activation):
         [Bouvrie, 2006](http://cogprints.org/5869/), section 2.1.
     """
 
-    def __init__(self, slope=1.0):
+    def __init__(self, slope: float = 1.0) -> None:
         _check_positive(slope=slope)
         self.slope = slope
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         return ops.sigmoid(self.slope * x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"slope": self.slope}
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-def sparsemax(x, axis=-1):
+def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     """The point of the probability simplex nearest to `x`: like a softmax, but with zeros.
 
         y_i = max(x_i - t, 0),  with t such that sum_i y_i = 1

@@ -2,9 +2,12 @@
 
 import contextlib
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.entropy import cluster_reference, diffusion_spectral_entropy
 from keras_equivariant.entropy import diffusion_spectral_mutual_information as mutual_information
@@ -62,17 +65,17 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
 
     def __init__(
         self,
-        inputs,
-        labels=None,
-        layer=None,
-        every=1,
-        sigma=10.0,
-        t=1,
-        clusters=10,
-        method="exact",
-        batch_size=256,
-        seed=0,
-    ):
+        inputs: Any,
+        labels: ArrayLike | None = None,
+        layer: str | Sequence[str] | None = None,
+        every: int = 1,
+        sigma: float | str = 10.0,
+        t: float = 1,
+        clusters: int | ArrayLike | None = 10,
+        method: str = "exact",
+        batch_size: int = 256,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         self._inputs = keras.tree.map_structure(np.asarray, inputs)
         flat = [check_points(part, "inputs") for part in keras.tree.flatten(self._inputs)]
@@ -102,7 +105,7 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
         self._arguments = {"sigma": sigma, "t": t, "method": method, "max_points": None, "seed": seed}
         self._warned = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Finds the layers, and divides the inputs into clusters the first time."""
         for name in self._layers:
             if name is not None:  # kernels may not be there yet
@@ -110,7 +113,7 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
         if isinstance(self._clusters, int):
             self._clusters = cluster_reference(self._points, self._clusters, self._arguments["seed"])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the measurements to the logs."""
         if logs is None:
             return

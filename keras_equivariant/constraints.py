@@ -1,10 +1,13 @@
 """Weights that stay where a symmetry wants them: the projection onto offset-equivariant kernels."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_equivariant.typing import Network, Size, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -51,7 +54,7 @@ class OffsetProjection(keras.constraints.Constraint):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equations 11 and 16.
     """
 
-    def __init__(self, feature_groups=3, transposed=False, strides=1):
+    def __init__(self, feature_groups: int = 3, transposed: bool = False, strides: Size = 1) -> None:
         strides_given = strides if isinstance(strides, tuple | list) else (strides,)
         for name, values in (("feature_groups", (feature_groups,)), ("strides", strides_given)):
             if not values or not all(isinstance(value, int) and value > 0 for value in values):
@@ -61,7 +64,7 @@ class OffsetProjection(keras.constraints.Constraint):
         self.transposed = transposed
         self.strides = tuple(strides) if isinstance(strides, tuple | list) else strides
 
-    def __call__(self, w):
+    def __call__(self, w: Tensor) -> Tensor:
         w = ops.convert_to_tensor(w)
         if len(w.shape) < 2:
             raise ValueError(f"`w` must have at least two axes. Received: a weight of shape {tuple(w.shape)}")
@@ -103,11 +106,11 @@ class OffsetProjection(keras.constraints.Constraint):
         phase_of_tap = np.array([phases.index(phase) for phase in taps], dtype="int32")
         return ops.reshape(ops.take(ops.stack(excess), phase_of_tap, axis=0), w.shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"feature_groups": self.feature_groups, "transposed": self.transposed, "strides": self.strides}
 
 
-def project_constraints(model):
+def project_constraints(model: Network) -> Network:
     """Applies the constraint of every variable once more.
 
     Keras does so after each update of an optimizer. Do it by hand after everything else that changes weights: the

@@ -48,7 +48,7 @@ _WIDENED = {
 }
 
 
-def to_offset_equivariant(model, feature_groups=3):
+def to_offset_equivariant(model: keras.Model, feature_groups: int = 3) -> keras.Model:
     """Builds the offset-equivariant version of an ordinary model, with new weights.
 
     - Convolutions, transposed convolutions and dense layers become `Offset` layers, their widths moved to the closest

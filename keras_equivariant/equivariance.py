@@ -1,13 +1,17 @@
 """Transforms of images and feature maps, and how far a model is from commuting with them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops, tree
 
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Tensor
 
 
-def transform_image(image, symmetry, element):
+def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
     """Transforms a planar map by an element of a symmetry group: `[L_g f](x) = f(g^-1 x)`.
 
     Args:
@@ -44,7 +48,7 @@ def transform_image(image, symmetry, element):
     return flat.reshape(batch, *turned_size, channels)
 
 
-def transform_feature_map(feature_map, symmetry, element, subgroup=None):
+def transform_feature_map(feature_map: Tensor, symmetry: str, element: int, subgroup: str | None = None) -> np.ndarray:
     """Transforms a feature map on a group, or on a quotient of it: `[L_g f](x, sH) = f(g^-1 x, g^-1 sH)`.
 
     Args:
@@ -81,7 +85,14 @@ def transform_feature_map(feature_map, symmetry, element, subgroup=None):
     return planar.reshape(*planar.shape[:-1], *feature_map.shape[-2:])
 
 
-def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output_subgroup=None, feature_groups=None):
+def equivariance_error(
+    model: Callable[..., Any],
+    inputs: Tensor,
+    symmetry: str | None = None,
+    input_subgroup: str | None = None,
+    output_subgroup: str | None = None,
+    feature_groups: int | None = None,
+) -> float:
     """Measures how far a model or layer is from commuting with a symmetry group.
 
     The largest relative deviation over all elements g of the point group,
@@ -133,7 +144,7 @@ def equivariance_error(model, inputs, symmetry=None, input_subgroup=None, output
     return float(max(deviations) / scale) if scale > 0 else float(max(deviations))
 
 
-def equivariance_report(model, inputs, symmetry=None):
+def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None = None) -> dict[str, float]:
     """Measures the equivariance of each layer's output, to find where a functional model first loses it.
 
     The error of a layer is that of `equivariance_error` for the model up to and including the layer. How its output

@@ -7,8 +7,13 @@ A turn of a hexagonal grid takes some taps of a square kernel outside of it. Tho
 the filter: they are zero in every copy, whatever is stored there, and the gradient there is zero.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
+
+from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.typing import Tensor
 
 
 class FilterExpansion:
@@ -45,7 +50,9 @@ class FilterExpansion:
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 7.1.
     """
 
-    def __init__(self, group, kernel_size, coset_action, channels):
+    def __init__(
+        self, group: SymmetryGroup, kernel_size: Sequence[int], coset_action: np.ndarray, channels: int
+    ) -> None:
         self.copies = group.order
         mask = _mask(group, tuple(kernel_size))
         self._mask = None if mask.all() else mask.reshape(*mask.shape, 1, 1, 1)
@@ -54,7 +61,7 @@ class FilterExpansion:
         weights = self.sources.reshape(-1, self.copies)
         self._uses = (np.argsort(weights, axis=0) * self.copies + np.arange(self.copies)).astype(np.int32)
 
-    def __call__(self, kernel):
+    def __call__(self, kernel: Tensor) -> Tensor:
         """Expands a kernel.
 
         Args:

@@ -5,6 +5,7 @@ import dataclasses
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Below this part of the model's largest gradient, a weight's own gradient is too small to be a scale for its error.
 _SMALL_GRADIENT = 0.01
@@ -42,18 +43,18 @@ class GradientReport:
         dtype: Name of the floating-point type.
     """
 
-    layers: list
+    layers: list[LayerGradients]
     step: float
     dtype: str
 
     @property
-    def relative_error(self):
+    def relative_error(self) -> float:
         """The largest relative error of all layers."""
         return max(layer.relative_error for layer in self.layers)
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = ("layer", "weights", "checked", "largest gradient", "absolute error", "relative error")
-        rows = [names]
+        rows: list[tuple[str, ...]] = [names]
         for layer in self.layers:
             *texts, gradient, absolute, relative = dataclasses.astuple(layer)
             rows.append((*map(str, texts), f"{gradient:.3g}", f"{absolute:.1e}", f"{relative:.1e}"))
@@ -62,7 +63,15 @@ class GradientReport:
         return "\n".join([*lines, f"{self.dtype}, step {self.step:.1e}"])
 
 
-def check_gradients(model, x, y, samples=None, seed=0, step=None, dtype="float64"):
+def check_gradients(
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike,
+    samples: int | None = None,
+    seed: int = 0,
+    step: float | None = None,
+    dtype: str = "float64",
+) -> GradientReport:
     """Compares the gradients that training uses with central differences of the loss.
 
         dE/dw = (E(w + h) - E(w - h)) / (2 h)  up to terms of order h**2

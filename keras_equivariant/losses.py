@@ -1,9 +1,12 @@
 """The squared error of the classic networks, and the angular error of estimated light."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_equivariant.metrics import reproduction_angular_error
+from keras_equivariant.typing import DType, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -33,10 +36,15 @@ class HalvedSquaredError(keras.losses.Loss):
         [Bouvrie, 2006](http://cogprints.org/5869/), equation 1.
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="halved_squared_error", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "halved_squared_error",
+        dtype: DType = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return 0.5 * ops.sum(ops.square(y_true - y_pred), axis=-1)
 
 
@@ -68,24 +76,24 @@ class SparseHalvedSquaredError(HalvedSquaredError):
 
     def __init__(
         self,
-        low=-1.0,
-        high=1.0,
-        reduction="sum_over_batch_size",
-        name="sparse_halved_squared_error",
-        dtype=None,
-    ):
+        low: float = -1.0,
+        high: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "sparse_halved_squared_error",
+        dtype: DType = None,
+    ) -> None:
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         if not low < high:
             raise ValueError(f"`low` must be below `high`. Received: low={low}, high={high}")
         self.low = low
         self.high = high
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         one_of_c = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
         return super().call(self.low + (self.high - self.low) * one_of_c, y_pred)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "low": self.low, "high": self.high}
 
 
@@ -116,8 +124,13 @@ class ReproductionAngularError(keras.losses.Loss):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 29.
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="reproduction_angular_error", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "reproduction_angular_error",
+        dtype: DType = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return reproduction_angular_error(y_true, y_pred)

@@ -1,12 +1,15 @@
 """How far an estimated colour of the light is from the true one."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_equivariant.typing import DType, Tensor
 
-def reproduction_angular_error(y_true, y_pred):
+
+def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The angle, in degrees, between white and a white surface after the estimated light has been removed.
 
         E = arccos(sum of r_c / sqrt(3 sum of r_c^2)),   r_c = estimate_c / light_c
@@ -66,9 +69,9 @@ class ReproductionAngularError(keras.metrics.MeanMetricWrapper):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 29.
     """
 
-    def __init__(self, name="reproduction_angular_error", dtype=None):
+    def __init__(self, name: str | None = "reproduction_angular_error", dtype: DType = None) -> None:
         super().__init__(fn=reproduction_angular_error, name=name, dtype=dtype)
         self._direction = "down"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}

@@ -1,6 +1,11 @@
 """Gradient descent with a rate for each layer."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
+
+from keras_equivariant.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -34,13 +39,20 @@ class LayerwiseSGD(keras.optimizers.SGD):
         [Bouvrie, 2006](http://cogprints.org/5869/), section 4.2.
     """
 
-    def __init__(self, learning_rate=0.01, layer_rates=None, momentum=0.0, nesterov=False, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        layer_rates: Mapping[str, float] | None = None,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
         self.layer_rates = dict(layer_rates or {})
         if any(not rate >= 0 for rate in self.layer_rates.values()):
             raise ValueError(f"`layer_rates` must be at least 0. Received: layer_rates={self.layer_rates}")
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         layers = {name for variable in variables for name in variable.path.split("/")[:-1]}
         if not set(self.layer_rates) <= layers:
             raise ValueError(
@@ -50,12 +62,14 @@ class LayerwiseSGD(keras.optimizers.SGD):
         super().build(variables)
         self._rates = [self._rate(variable) for variable in variables]
 
-    def apply(self, grads, trainable_variables=None):
-        if not self.built:
-            self.build(trainable_variables)
+    def apply(
+        self, grads: Sequence[Tensor | None], trainable_variables: Sequence[keras.Variable] | None = None
+    ) -> None:
         if trainable_variables is None:
             rates = self._rates
         else:
+            if not self.built:
+                self.build(trainable_variables)
             rates = [self._rate(variable) for variable in trainable_variables]
         grads = [
             gradient if gradient is None or rate == 1 else rate * gradient
@@ -67,5 +81,5 @@ class LayerwiseSGD(keras.optimizers.SGD):
         named = [name for name in variable.path.split("/")[:-1] if name in self.layer_rates]
         return self.layer_rates[named[-1]] if named else 1.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "layer_rates": self.layer_rates}

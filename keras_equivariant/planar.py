@@ -1,5 +1,7 @@
 """Lowering to a plain Keras model: the same function, with none of our classes in it."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -28,7 +30,7 @@ from keras_equivariant.planar_parts import (
 from keras_equivariant.symmetry import get_symmetry
 
 
-def to_planar(model):
+def to_planar(model: keras.Model) -> keras.Model:
     """Makes an ordinary convolutional network of an equivariant one, for deployment.
 
     A feature map on a group becomes a planar map of S * channels channels; a group convolution, a convolution with
@@ -103,7 +105,7 @@ class _Lowering:
 
     def __call__(self, layer, *args, **kwargs):
         used_once = next(self._uses) == 1
-        inputs = args[0] if len(args) == 1 else args
+        inputs: Any = args[0] if len(args) == 1 else args
         merged = id(inputs) in self._orientations
         if isinstance(layer, INACTIVE):
             return inputs

@@ -1,16 +1,20 @@
 """How the classic layers and activations are lowered to plain Keras layers; `planar.to_planar` is what users call."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import CombinationConv2D, Subsampling2D, TableConv2D
 from keras_equivariant.planar_parts import convolution_like, naming, to_numpy
+from keras_equivariant.typing import Tensor
 
 CLASSIC_LAYERS = (CombinationConv2D, Subsampling2D, TableConv2D)
 
 
-def lower_classic_layer(layer, inputs):
+def lower_classic_layer(layer: Any, inputs: Tensor) -> Tensor:
     """Lowers one call of a layer, without its activation.
 
     Args:
@@ -37,7 +41,7 @@ def _combined_kernel(layer):
     return to_numpy(layer.depthwise_kernel) * to_numpy(layer.mixing_weights)[None, None]
 
 
-def apply_activation(activation, x):
+def apply_activation(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Applies an activation as plain layers.
 
     Args:

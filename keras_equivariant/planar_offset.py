@@ -4,6 +4,9 @@ Group means are a global average pooling and a 1x1 convolution with constant wei
 each feature group and gives every output channel the mean of its group.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -29,6 +32,7 @@ from keras_equivariant.planar_parts import (
     naming,
     with_weights,
 )
+from keras_equivariant.typing import Tensor
 
 OFFSET_LAYERS = (
     InverseLogRGB,
@@ -44,7 +48,13 @@ OFFSET_LAYERS = (
 )
 
 
-def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
+def lower_offset_layer(
+    layer: Any,
+    inputs: Any,
+    convolve: Callable[[Tensor], Tensor],
+    normalise: Callable[[Tensor], Tensor],
+    orientations: int,
+) -> Tensor:
     """Lowers one call of a layer.
 
     Args:
@@ -64,7 +74,8 @@ def lower_offset_layer(layer, inputs, convolve, normalise, orientations):
         return keras.layers.Activation("exponential", **naming(layer))(keras.layers.Rescaling(-1.0)(inputs))
     groups = layer.feature_groups
     if isinstance(layer, OffsetAdd):
-        return _add(layer, *inputs, orientations)
+        residual, shortcut = inputs
+        return _add(layer, residual, shortcut, orientations)
     if isinstance(layer, OffsetConcatenate):
         return _concatenate(layer, inputs, groups * orientations)
     if getattr(layer, "activation", None) not in (None, "relu", keras.activations.linear):

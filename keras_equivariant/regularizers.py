@@ -1,7 +1,11 @@
 """Penalties on weights."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_equivariant.typing import Tensor
 
 # Added inside the logarithm, so that the derivative at a weight of exactly zero is finite.
 _TINY = 1e-7
@@ -32,14 +36,14 @@ class EntropyRegularizer(keras.regularizers.Regularizer):
         In place of equation 11 of [Bouvrie, 2006](http://cogprints.org/5869/).
     """
 
-    def __init__(self, entropy=0.01):
+    def __init__(self, entropy: float = 0.01) -> None:
         if not entropy >= 0:
             raise ValueError(f"`entropy` must be at least 0. Received: entropy={entropy!r}")
         self.entropy = entropy
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         x = ops.convert_to_tensor(x)
         return -self.entropy * ops.sum(x * ops.log(x + _TINY))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"entropy": self.entropy}

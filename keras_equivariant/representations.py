@@ -5,12 +5,18 @@ are known in closed form: the signs, and turns by the multiples of the smallest 
 """
 
 import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
+
+from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.typing import Tensor
 
 
-def real_representations(group):
+def real_representations(group: SymmetryGroup) -> list[np.ndarray]:
     """Returns the real irreducible representations of a point group of the plane.
 
     Element g is written as `mirror^e turn^j`, with the turn of smallest angle 2 pi / n. The representations are the
@@ -68,7 +74,7 @@ class LinearCombinations:
     (8, [10, -2, -4, 0])
     """
 
-    def __init__(self, matrix):
+    def __init__(self, matrix: ArrayLike) -> None:
         matrix = np.asarray(matrix, dtype=float)
         rows = [{int(i): float(row[i]) for i in np.flatnonzero(row)} for row in matrix]
         self._steps = []  # (first, second, ratio): a new variable, first + ratio * second
@@ -87,7 +93,7 @@ class LinearCombinations:
         self._outputs = [next(iter(row.items())) for row in rows]
         self.additions = len(self._steps)
 
-    def __call__(self, arrays):
+    def __call__(self, arrays: Iterable[Any]) -> list[Any]:
         """Computes the combinations of a list of arrays, or of numbers."""
         variables = list(arrays)
         for first, second, ratio in self._steps:
@@ -118,7 +124,7 @@ class GroupTransform:
     (12, 6)
     """
 
-    def __init__(self, group):
+    def __init__(self, group: SymmetryGroup) -> None:
         representations = real_representations(group)
         # Without mirrors, the second row of a 2x2 matrix repeats the first: its character has the square norm 2.
         norms = [(np.trace(matrices, axis1=1, axis2=2) ** 2).mean() for matrices in representations]
@@ -134,7 +140,7 @@ class GroupTransform:
             count * len(matrices[0]) ** 2 for matrices, count in zip(representations, self._rows, strict=True)
         )
 
-    def analyse_kernel(self, weights):
+    def analyse_kernel(self, weights: Tensor) -> list[list[Tensor]]:
         """Returns the components of a kernel.
 
         Args:
@@ -151,7 +157,7 @@ class GroupTransform:
             components.append([columns[j] for j in range(scaled.shape[1])])
         return components
 
-    def synthesise_kernel(self, components, channels, filters):
+    def synthesise_kernel(self, components: list[list[Tensor]], channels: int, filters: int) -> Tensor:
         """The adjoint of `analyse_kernel`: `(S, taps, channels, filters)`."""
         weights = 0
         for scaled, columns in zip(self._scaled, components, strict=True):
@@ -160,7 +166,7 @@ class GroupTransform:
             weights = weights + ops.einsum("sij,jncik->snck", scaled, columns)
         return weights
 
-    def multiply(self, patches, kernel):
+    def multiply(self, patches: Iterable[Tensor], kernel: list[list[Tensor]]) -> list[Tensor]:
         """Convolves: from the components of the patches and of a kernel to y, a list of S matrices."""
         patches = iter(patches)
         products = []
@@ -170,7 +176,7 @@ class GroupTransform:
                 products += ops.split(row, len(columns), axis=-1) if len(columns) > 1 else [row]
         return self.synthesise(products)
 
-    def multiply_adjoint(self, patches, products):
+    def multiply_adjoint(self, patches: Sequence[Tensor], products: Sequence[Tensor]) -> list[list[Tensor]]:
         """The gradient of `multiply` for the kernel's components, from the analysed gradient for y."""
         components, first = [], 0
         for count, scaled in zip(self._rows, self._scaled, strict=True):
@@ -188,7 +194,7 @@ class GroupTransform:
 
 
 @functools.cache
-def group_transform(group):
+def group_transform(group: SymmetryGroup) -> GroupTransform:
     """Returns the `GroupTransform` of a group, made once."""
     return GroupTransform(group)
 
@@ -201,7 +207,7 @@ def _most_common_pair(rows):
             for second in terms[i + 1 :]:
                 pair = (first, second, row[second] / row[first])
                 counts[pair] = counts.get(pair, 0) + 1
-    return max(counts, key=counts.get) if counts else None
+    return max(counts, key=counts.__getitem__) if counts else None
 
 
 def _turns_and_mirrors(group):

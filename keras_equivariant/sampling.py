@@ -6,15 +6,24 @@ not, the layer is only approximately equivariant, whatever its weights.
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import overload
 
+import keras
 import numpy as np
+
+from keras_equivariant.symmetry import SymmetryGroup
 
 
 class EquivarianceWarning(UserWarning):
     """A layer's stride, padding and size break the equivariance that its symmetry promises."""
 
 
-def output_size(size, window, stride, padding):
+@overload
+def output_size(size: int, window: int, stride: int, padding: str) -> int: ...
+@overload
+def output_size(size: None, window: int, stride: int, padding: str) -> None: ...
+def output_size(size: int | None, window: int, stride: int, padding: str) -> int | None:
     """Number of positions at which a window samples an axis.
 
     Args:
@@ -36,7 +45,7 @@ def output_size(size, window, stride, padding):
     return max((size - window) // stride + 1, 0) if padding == "valid" else -(-size // stride)
 
 
-def is_centred(size, window, stride, padding):
+def is_centred(size: int, window: int, stride: int, padding: str) -> bool:
     """Tells whether a window samples an axis symmetrically about its centre.
 
     With p cells of padding before the first cell, this is so if `(positions - 1) * stride + window = size + 2 p`.
@@ -60,7 +69,7 @@ def is_centred(size, window, stride, padding):
     return covered == size + 2 * before
 
 
-def is_transpose_centred(window, stride, padding, output_padding=None):
+def is_transpose_centred(window: int, stride: int, padding: str, output_padding: int | None = None) -> bool:
     """Tells whether a transposed convolution writes symmetrically about the centre of its output, on every size.
 
     Args:
@@ -84,7 +93,14 @@ def is_transpose_centred(window, stride, padding, output_padding=None):
     return zeros % 2 == 0 and zeros // 2 <= window - 1
 
 
-def warn_if_broken(layer, size, windows, strides, padding, group=None):
+def warn_if_broken(
+    layer: keras.layers.Layer,
+    size: Sequence[int | None],
+    windows: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    group: SymmetryGroup | None = None,
+) -> None:
     """Warns if a layer samples its input so that a symmetry is lost; to be called when the layer is built.
 
     Args:
@@ -127,7 +143,7 @@ def warn_if_broken(layer, size, windows, strides, padding, group=None):
         return
 
 
-def warn_of(message):
+def warn_of(message: str) -> None:
     """Warns of a layer that breaks equivariance.
 
     Args:
@@ -145,4 +161,4 @@ def _what_it_does_to_axes(group, rank):
     along_array = np.array([1, -1, 1])[:rank]  # x, y, z run as the array's axes, or against them
     moves = (along_array[:, None] * group.matrices * along_array)[:, ::-1, ::-1]
     exchanged = bool((moves != moves * np.eye(rank, dtype=int)).any())
-    return (moves < 0).any(axis=(0, 1)).tolist(), exchanged, False
+    return np.any(moves < 0, axis=(0, 1)).tolist(), exchanged, False

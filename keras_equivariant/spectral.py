@@ -18,6 +18,8 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.representations import group_transform
+from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.typing import Tensor
 
 _MEGABYTES_OF_PATCHES = 2  # of one image, at a time
 _MOVES = 115  # What moving one value of a patch costs, in products; see docs/speed.md.
@@ -44,7 +46,7 @@ class SpectralConvolution:
     (2, 7, 7, 4, 6)
     """
 
-    def __init__(self, group, kernel_size, strides=1, padding="valid"):
+    def __init__(self, group: SymmetryGroup, kernel_size: int, strides: int = 1, padding: str = "valid") -> None:
         self._order, self._size, self._strides, self._padding = group.order, kernel_size, strides, padding
         self._transform = group_transform(group)
         grid = (kernel_size, kernel_size)
@@ -55,7 +57,7 @@ class SpectralConvolution:
         self._weights = self._taps * group.order + np.arange(group.order)[:, None]
         self._adjoint = (kernel_size**2 - 1 - np.maximum(back, 0).T) * group.order + group.inverse
 
-    def __call__(self, x, kernel):
+    def __call__(self, x: Tensor, kernel: Tensor) -> Tensor:
         """Convolves.
 
         Args:
@@ -184,7 +186,7 @@ class SpectralConvolution:
         return self._stored_gradient(total, kernel)
 
 
-def is_faster(group, channels, filters, kernel_size, strides):
+def is_faster(group: SymmetryGroup, channels: int, filters: int, kernel_size: int, strides: int) -> bool:
     """Tells whether the Fourier transform is worth it: the rule of `implementation="auto"`.
 
     Per pixel and tap, a planar convolution takes S^2 C K products. This one takes P C K of them, P being

@@ -5,7 +5,10 @@ origin in place. Translations are what a convolution does anyway, so a group is 
 one integer matrix for each element.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.point_groups import POINT_GROUPS
 
@@ -45,19 +48,19 @@ class SymmetryGroup:
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), sections 4.1 to 4.3.
     """
 
-    def __init__(self, name, matrices):
+    def __init__(self, name: str, matrices: ArrayLike) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"`name` must be a string that is not empty. Received: name={name!r}")
         self.name = name
         self.matrices = _read_only(_integer_matrices(name, matrices))
-        self.order, self.dimension = self.matrices.shape[:2]
+        self.order, self.dimension, _ = self.matrices.shape
         self.product = _read_only(_product_table(name, self.matrices))
         self.inverse = _read_only(np.argmin(self.product, axis=1))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"SymmetryGroup({self.name!r}, order={self.order}, dimension={self.dimension})"
 
-    def subgroup(self, name):
+    def subgroup(self, name: str) -> np.ndarray:
         """Finds the elements of another registered group among this group's.
 
         Args:
@@ -76,7 +79,7 @@ class SymmetryGroup:
                 return same.argmax(axis=1)
         raise ValueError(f"`subgroup` must name a subgroup of {self.name!r}. Received: subgroup={name!r}")
 
-    def cosets(self, subgroup):
+    def cosets(self, subgroup: str) -> np.ndarray:
         """Splits the group into the left cosets gH of a subgroup H.
 
         Args:
@@ -93,7 +96,7 @@ class SymmetryGroup:
         representatives = np.unique(members[:, 0])
         return members[representatives]
 
-    def act_on_cosets(self, subgroup):
+    def act_on_cosets(self, subgroup: str) -> np.ndarray:
         """Tells where each element sends each coset of a subgroup.
 
         Args:
@@ -110,7 +113,7 @@ class SymmetryGroup:
         coset_of[cosets] = np.arange(len(cosets))[:, None]
         return coset_of[self.product[:, cosets[:, 0]]]
 
-    def permutes_axes(self, element):
+    def permutes_axes(self, element: int) -> bool:
         """Tells whether an element maps every axis of an array to an axis, and so any box to a box.
 
         Args:
@@ -122,7 +125,7 @@ class SymmetryGroup:
         moved = np.abs(self.matrices[element])
         return bool((moved.sum(axis=0) == 1).all() and (moved.sum(axis=1) == 1).all())
 
-    def act_on_grid(self, element, size):
+    def act_on_grid(self, element: int, size: Sequence[int]) -> tuple[tuple[int, ...], np.ndarray]:
         """Tells where the cells of an array come from when an element turns it about its centre.
 
         Args:
@@ -142,7 +145,7 @@ class SymmetryGroup:
         source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
         return turned, _flat_index(source, size).reshape(turned)
 
-    def interior(self, size):
+    def interior(self, size: Sequence[int]) -> np.ndarray:
         """Tells which cells of an array stay inside of it under every element: all of a square, a hexagon for p6.
 
         Args:
@@ -162,7 +165,7 @@ class SymmetryGroup:
         size = self._checked(size)
         turned = _coordinates(size) @ np.swapaxes(self.matrices, 1, 2)
         cells = _flat_index(turned.reshape(-1, self.dimension), size).reshape(self.order, *size)
-        return (cells >= 0).all(axis=0)
+        return np.all(cells >= 0, axis=0)
 
     def _checked(self, size):
         if len(size) != self.dimension:
@@ -172,7 +175,7 @@ class SymmetryGroup:
         return tuple(size)
 
 
-def get_symmetry(name):
+def get_symmetry(name: str) -> SymmetryGroup:
     """Returns the registered symmetry group of that name.
 
     Args:
@@ -194,7 +197,7 @@ def get_symmetry(name):
     return _REGISTRY[name]
 
 
-def register_symmetry(group):
+def register_symmetry(group: SymmetryGroup) -> SymmetryGroup:
     """Makes a group known by its name to every layer.
 
     A saved model stores the name alone, so register the group before loading the model.
@@ -222,7 +225,7 @@ def register_symmetry(group):
     return known
 
 
-def list_symmetries():
+def list_symmetries() -> list[str]:
     """Returns the names of all registered groups, in the order of their registration."""
     return list(_REGISTRY)
 
@@ -236,7 +239,7 @@ def _integer_matrices(name, matrices):
     try:
         given = np.array(matrices, dtype=np.float64)
     except (TypeError, ValueError):
-        given = np.empty(0)
+        given = np.array([])
     if given.ndim != 3 or 0 in given.shape or given.shape[1] != given.shape[2] or not (given == given.round()).all():
         raise ValueError(
             f"`matrices` of {name!r} must be integer, of shape (S, d, d). Received: matrices of shape {given.shape}"

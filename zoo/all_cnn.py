@@ -8,25 +8,28 @@ Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.
 [Springenberg et al., 2015](https://arxiv.org/abs/1412.6806).
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
 from keras_equivariant.layers import GridCentring2D
+from keras_equivariant.typing import Shape
 from zoo.p4m_resnet import DOWNSAMPLINGS, HEADS, as_published, check_choice, convolution, mean_features
 from zoo.registry import register
 
 
 @register
 def all_cnn_c(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(96, 192),
-    downsampling="strided",
-    dropout=0.5,
-    input_dropout=0.2,
-    batch_normalization=True,
-    name="all_cnn_c",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (96, 192),
+    downsampling: str = "strided",
+    dropout: float = 0.5,
+    input_dropout: float = 0.2,
+    batch_normalization: bool = True,
+    name: str = "all_cnn_c",
+) -> keras.Model:
     """The ordinary network.
 
     Args:
@@ -58,17 +61,17 @@ def all_cnn_c(
 
 @register
 def p4_all_cnn_c(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(48, 96),
-    symmetry="p4",
-    head="invariant",
-    downsampling="strided",
-    dropout=0.5,
-    input_dropout=0.2,
-    batch_normalization=True,
-    name="p4_all_cnn_c",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (48, 96),
+    symmetry: str = "p4",
+    head: str = "invariant",
+    downsampling: str = "strided",
+    dropout: float = 0.5,
+    input_dropout: float = 0.2,
+    batch_normalization: bool = True,
+    name: str = "p4_all_cnn_c",
+) -> keras.Model:
     """The network on p4, or on another symmetry group.
 
     As published, its strides on 32x32 pixels sample off the centre, so it is only approximately invariant; with
@@ -106,17 +109,17 @@ def p4_all_cnn_c(
 
 @register
 def p4m_all_cnn_c(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(32, 64),
-    symmetry="p4m",
-    head="invariant",
-    downsampling="strided",
-    dropout=0.5,
-    input_dropout=0.2,
-    batch_normalization=True,
-    name="p4m_all_cnn_c",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (32, 64),
+    symmetry: str = "p4m",
+    head: str = "invariant",
+    downsampling: str = "strided",
+    dropout: float = 0.5,
+    input_dropout: float = 0.2,
+    batch_normalization: bool = True,
+    name: str = "p4m_all_cnn_c",
+) -> keras.Model:
     """The network on p4m; its arguments and errors are those of `p4_all_cnn_c`.
 
     Returns:

@@ -7,6 +7,8 @@ References: [Bouvrie, 2006](http://cogprints.org/5869/), section 3; LeCun, Botto
 Gradient-based learning applied to document recognition, section II.
 """
 
+import os
+
 import keras
 from keras import layers
 
@@ -14,6 +16,7 @@ from keras_equivariant.activations import ScaledTanh
 from keras_equivariant.layers.combination_conv import CombinationConv2D
 from keras_equivariant.layers.subsampling import Subsampling2D
 from keras_equivariant.layers.table_conv import TableConv2D, all_pairs, lenet5_table
+from keras_equivariant.typing import ConnectionTable, Regularizer, Shape
 from zoo.pretrained import pretrained
 from zoo.registry import register
 
@@ -24,16 +27,16 @@ _INITIALIZER = "lecun_normal"
 @register
 @pretrained
 def bouvrie_cnn(
-    input_shape=(28, 28, 1),
-    classes=10,
-    units=120,
-    connection_table=None,
-    mixing=None,
-    mixing_regularizer=None,
-    output_activation="scaled_tanh",
-    weights=None,
-    name="bouvrie_cnn",
-):
+    input_shape: Shape = (28, 28, 1),
+    classes: int = 10,
+    units: int = 120,
+    connection_table: ConnectionTable | None = None,
+    mixing: str | None = None,
+    mixing_regularizer: Regularizer = None,
+    output_activation: str | None = "scaled_tanh",
+    weights: str | os.PathLike | None = None,
+    name: str = "bouvrie_cnn",
+) -> keras.Model:
     """The network of the notes: 6 maps, then 16 maps that each read a selection of the 6, or learn what to read.
 
     Args:
@@ -91,7 +94,12 @@ def bouvrie_cnn(
 
 
 @register
-def lenet5(input_shape=(32, 32, 1), classes=10, output_activation="scaled_tanh", name="lenet5"):
+def lenet5(
+    input_shape: Shape = (32, 32, 1),
+    classes: int = 10,
+    output_activation: str | None = "scaled_tanh",
+    name: str = "lenet5",
+) -> keras.Model:
     """LeNet-5, with its own connection table, and a dense layer where the original compares with drawn bitmaps.
 
     Args:

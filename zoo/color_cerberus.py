@@ -12,17 +12,26 @@ offset-equivariant network, with each width moved to the closest multiple of thr
 Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.2; Savchik et al., 2019.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
 from keras_equivariant.layers import InverseLogRGB, OffsetConcatenate, OffsetConv2D, OffsetDense, OffsetReLU
+from keras_equivariant.typing import Shape
 from zoo.registry import register
 
 _INITIALIZER = "he_normal"
 
 
 @register
-def color_cerberus(input_shape=(64, 64, 3), filters=(16, 32, 64, 128), bottleneck=64, units=96, name="color_cerberus"):
+def color_cerberus(
+    input_shape: Shape = (64, 64, 3),
+    filters: Sequence[int] = (16, 32, 64, 128),
+    bottleneck: int = 64,
+    units: int = 96,
+    name: str = "color_cerberus",
+) -> keras.Model:
     """The ordinary network that estimates the colour of the light.
 
     Args:
@@ -59,8 +68,12 @@ def color_cerberus(input_shape=(64, 64, 3), filters=(16, 32, 64, 128), bottlenec
 
 @register
 def offset_color_cerberus(
-    input_shape=(64, 64, 3), filters=(15, 33, 63, 129), bottleneck=63, units=96, name="offset_color_cerberus"
-):
+    input_shape: Shape = (64, 64, 3),
+    filters: Sequence[int] = (15, 33, 63, 129),
+    bottleneck: int = 63,
+    units: int = 96,
+    name: str = "offset_color_cerberus",
+) -> keras.Model:
     """The offset-equivariant network that estimates the colour of the light.
 
     Args:

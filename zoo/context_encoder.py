@@ -29,7 +29,7 @@ _SIZE = 128
 
 
 @register
-def context_encoder(filters=64, bottleneck=4000, name="context_encoder"):
+def context_encoder(filters: int = 64, bottleneck: int = 4000, name: str = "context_encoder") -> keras.Model:
     """The ordinary generator: 128x128 images with an erased centre to the 64x64 pixels of the centre.
 
     Args:
@@ -54,7 +54,9 @@ def context_encoder(filters=64, bottleneck=4000, name="context_encoder"):
 
 
 @register
-def offset_context_encoder(filters=63, bottleneck=3999, name="offset_context_encoder"):
+def offset_context_encoder(
+    filters: int = 63, bottleneck: int = 3999, name: str = "offset_context_encoder"
+) -> keras.Model:
     """The offset-equivariant generator: the centre that it draws follows the colour of the light exactly.
 
     Args:
@@ -82,7 +84,7 @@ def offset_context_encoder(filters=63, bottleneck=3999, name="offset_context_enc
 
 
 @register
-def context_discriminator(filters=64, name="context_discriminator"):
+def context_discriminator(filters: int = 64, name: str = "context_discriminator") -> keras.Model:
     """The ordinary network that tells real 64x64 centres from drawn ones; it only serves training.
 
     Args:

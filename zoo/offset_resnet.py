@@ -8,6 +8,9 @@ Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118
 [He et al., 2016](https://arxiv.org/abs/1512.03385).
 """
 
+import os
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -21,6 +24,7 @@ from keras_equivariant.layers import (
     OffsetGroupConv2D,
     OffsetReLU,
 )
+from keras_equivariant.typing import Shape
 from zoo.pretrained import pretrained
 from zoo.registry import register
 
@@ -30,7 +34,14 @@ _MOMENTUM = 0.9
 
 @register
 @pretrained
-def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3, weights=None, name="resnet20"):
+def resnet20(
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (16, 32, 64),
+    blocks: int = 3,
+    weights: str | os.PathLike | None = None,
+    name: str = "resnet20",
+) -> keras.Model:
     """The ordinary residual network of 20 layers for CIFAR-10, with shortcuts that have no parameters (option A).
 
     Args:
@@ -59,14 +70,14 @@ def resnet20(input_shape=(32, 32, 3), classes=10, filters=(16, 32, 64), blocks=3
 @register
 @pretrained
 def offset_resnet20(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(15, 33, 63),
-    blocks=3,
-    feature_groups=3,
-    weights=None,
-    name="offset_resnet20",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (15, 33, 63),
+    blocks: int = 3,
+    feature_groups: int = 3,
+    weights: str | os.PathLike | None = None,
+    name: str = "offset_resnet20",
+) -> keras.Model:
     """The offset-equivariant residual network of 20 layers.
 
     Args:
@@ -95,14 +106,14 @@ def offset_resnet20(
 
 @register
 def p4_offset_resnet20(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(6, 15, 33),
-    blocks=3,
-    feature_groups=3,
-    symmetry="p4",
-    name="p4_offset_resnet20",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (6, 15, 33),
+    blocks: int = 3,
+    feature_groups: int = 3,
+    symmetry: str = "p4",
+    name: str = "p4_offset_resnet20",
+) -> keras.Model:
     """The residual network of 20 layers that ignores both the orientation of the image and the colour of the light.
 
     The offset constraint sums over taps, orientations and channels, so it goes together with a symmetry group. Before
@@ -133,7 +144,9 @@ def p4_offset_resnet20(
 
 
 @register
-def resnet50(input_shape=(224, 224, 3), classes=1000, filters=64, name="resnet50"):
+def resnet50(
+    input_shape: Shape = (224, 224, 3), classes: int = 1000, filters: int = 64, name: str = "resnet50"
+) -> keras.Model:
     """The ordinary residual network of 50 layers, with the strides in the 3x3 convolutions.
 
     Args:
@@ -157,7 +170,13 @@ def resnet50(input_shape=(224, 224, 3), classes=1000, filters=64, name="resnet50
 
 
 @register
-def offset_resnet50(input_shape=(224, 224, 3), classes=1000, filters=63, feature_groups=3, name="offset_resnet50"):
+def offset_resnet50(
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    filters: int = 63,
+    feature_groups: int = 3,
+    name: str = "offset_resnet50",
+) -> keras.Model:
     """The offset-equivariant residual network of 50 layers.
 
     Args:

@@ -11,12 +11,15 @@ Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.
 
 import contextlib
 import warnings
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
 from keras_equivariant.layers import GridCentring2D, GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
+from keras_equivariant.typing import Shape, Size, Tensor
 from zoo.registry import register
 
 HEADS = ("oriented", "invariant")
@@ -26,13 +29,13 @@ _INITIALIZER = "he_normal"
 
 @register
 def resnet44(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(32, 64, 128),
-    blocks=7,
-    downsampling="strided",
-    name="resnet44",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (32, 64, 128),
+    blocks: int = 7,
+    downsampling: str = "strided",
+    name: str = "resnet44",
+) -> keras.Model:
     """The ordinary residual network of 44 layers.
 
     Args:
@@ -60,15 +63,15 @@ def resnet44(
 
 @register
 def p4m_resnet44(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(11, 23, 45),
-    blocks=7,
-    symmetry="p4m",
-    head="oriented",
-    downsampling="strided",
-    name="p4m_resnet44",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (11, 23, 45),
+    blocks: int = 7,
+    symmetry: str = "p4m",
+    head: str = "oriented",
+    downsampling: str = "strided",
+    name: str = "p4m_resnet44",
+) -> keras.Model:
     """The residual network of 44 layers on p4m.
 
     As published, a 3x3 convolution of stride 2 on 32x32 pixels samples off the centre, and the linear layer sees
@@ -103,13 +106,13 @@ def p4m_resnet44(
 
 @register
 def resnet26(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(71, 142, 284),
-    blocks=4,
-    downsampling="strided",
-    name="resnet26",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (71, 142, 284),
+    blocks: int = 4,
+    downsampling: str = "strided",
+    name: str = "resnet26",
+) -> keras.Model:
     """The wide ordinary residual network of 26 layers; its arguments and errors are those of `resnet44`.
 
     Returns:
@@ -125,15 +128,15 @@ def resnet26(
 
 @register
 def p4m_resnet26(
-    input_shape=(32, 32, 3),
-    classes=10,
-    filters=(25, 50, 100),
-    blocks=4,
-    symmetry="p4m",
-    head="oriented",
-    downsampling="strided",
-    name="p4m_resnet26",
-):
+    input_shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    filters: Sequence[int] = (25, 50, 100),
+    blocks: int = 4,
+    symmetry: str = "p4m",
+    head: str = "oriented",
+    downsampling: str = "strided",
+    name: str = "p4m_resnet26",
+) -> keras.Model:
     """The wide residual network of 26 layers on p4m; its arguments and errors are those of `p4m_resnet44`.
 
     Returns:
@@ -177,14 +180,14 @@ def _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling,
     return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name=name)
 
 
-def convolution(channels, size, symmetry, **arguments):
+def convolution(channels: int, size: Size, symmetry: str | None, **arguments: Any) -> keras.layers.Layer:
     """A planar convolution, or one on a symmetry group."""
     if symmetry is None:
         return layers.Conv2D(channels, size, kernel_initializer=_INITIALIZER, **arguments)
     return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER, **arguments)
 
 
-def mean_features(x, symmetry, head):
+def mean_features(x: Tensor, symmetry: str | None, head: str | None) -> Tensor:
     """The mean of each map: over space, and with the invariant head over orientations too."""
     if symmetry is None:
         return layers.GlobalAveragePooling2D()(x)
@@ -195,14 +198,14 @@ def mean_features(x, symmetry, head):
 
 
 @contextlib.contextmanager
-def as_published():
+def as_published() -> Iterator[None]:
     """Silences the warning that a published network's strides break its symmetry: its documentation says so."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EquivarianceWarning)
         yield
 
 
-def check_choice(argument, value, choices):
+def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:
     """Raises a `ValueError` unless the value is among the choices."""
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {choices}. Received: {argument}={value!r}")

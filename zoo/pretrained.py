@@ -8,18 +8,23 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import pathlib
 import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
 
 import h5py
+import keras
 
+Arguments = ParamSpec("Arguments")
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
 # These arguments do not decide what the trained network computes.
 _FREE_ARGUMENTS = {"dropout", "mixing_regularizer", "name", "weights"}
 
 
-def list_weights(name):
+def list_weights(name: str) -> list[str]:
     """Lists the trained weights that come with the package for a model.
 
     Args:
@@ -36,7 +41,7 @@ def list_weights(name):
     return sorted(path.name.removesuffix(SUFFIX).partition("-")[2] for path in FOLDER.glob(f"{name}-*{SUFFIX}"))
 
 
-def get_card(name, weights):
+def get_card(name: str, weights: str) -> dict[str, Any]:
     """Reads the card of trained weights.
 
     Args:
@@ -55,18 +60,18 @@ def get_card(name, weights):
     return _read_card(card_path(FOLDER / f"{name}-{weights}{SUFFIX}"))
 
 
-def card_path(path):
+def card_path(path: str | os.PathLike) -> pathlib.Path:
     """The path of the card that belongs to a weights file."""
     path = pathlib.Path(path)
     return path.with_name(path.name.removesuffix(SUFFIX) + ".json")
 
 
-def checksum(path):
+def checksum(path: str | os.PathLike) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def architecture(builder, arguments):
+def architecture(builder: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a builder that decide what the network computes, defaults included, as JSON gives them back."""
     bound = inspect.signature(builder).bind(**arguments)
     bound.apply_defaults()
@@ -74,7 +79,7 @@ def architecture(builder, arguments):
     return json.loads(json.dumps(decisive, default=repr))
 
 
-def pretrained(builder):
+def pretrained(builder: Callable[Arguments, keras.Model]) -> Callable[Arguments, keras.Model]:
     """Makes a builder fill its model with what its argument `weights` names; the builder itself does not use it.
 
     Args:
@@ -87,7 +92,7 @@ def pretrained(builder):
     """
 
     @functools.wraps(builder)
-    def build(*args, **kwargs):
+    def build(*args: Arguments.args, **kwargs: Arguments.kwargs) -> keras.Model:
         arguments = inspect.signature(builder).bind(*args, **kwargs).arguments
         weights = arguments.get("weights")
         if weights is None:

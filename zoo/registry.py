@@ -1,11 +1,16 @@
 """The one list of architectures, by name."""
 
 import fnmatch
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-_BUILDERS = {}
+import keras
+
+Builder = TypeVar("Builder", bound=Callable[..., keras.Model])
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
 
-def register(builder):
+def register(builder: Builder) -> Builder:
     """Adds a builder to the zoo under the name of the function.
 
     Args:
@@ -22,7 +27,7 @@ def register(builder):
     return builder
 
 
-def create(name, /, **kwargs):
+def create(name: str, /, **kwargs: Any) -> keras.Model:
     """Builds a model of the zoo.
 
     Args:
@@ -43,14 +48,14 @@ def create(name, /, **kwargs):
     return get_builder(name)(**kwargs)
 
 
-def get_builder(name):
+def get_builder(name: str) -> Callable[..., keras.Model]:
     """Returns the builder of a model; the arguments and errors are those of `create`."""
     if name not in _BUILDERS:
         raise ValueError(f"`name` must be one of {list_models()}. Received: name={name!r}")
     return _BUILDERS[name]
 
 
-def list_models(pattern="*"):
+def list_models(pattern: str = "*") -> list[str]:
     """Lists the models of the zoo.
 
     Args:

@@ -6,10 +6,13 @@ are the largest values over all that is left of space and orientation.
 Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.1.
 """
 
+import os
+
 import keras
 from keras import layers
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D, GroupMaxPooling2D
+from keras_equivariant.typing import Shape
 from zoo.pretrained import pretrained
 from zoo.registry import register
 
@@ -20,7 +23,14 @@ _INITIALIZER = "he_normal"
 
 @register
 @pretrained
-def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, weights=None, name="z2cnn"):
+def z2cnn(
+    input_shape: Shape = (28, 28, 1),
+    classes: int = 10,
+    filters: int = 20,
+    dropout: float = 0.3,
+    weights: str | os.PathLike | None = None,
+    name: str = "z2cnn",
+) -> keras.Model:
     """The ordinary network: planar convolutions of 20 channels.
 
     Args:
@@ -54,7 +64,15 @@ def z2cnn(input_shape=(28, 28, 1), classes=10, filters=20, dropout=0.3, weights=
 
 @register
 @pretrained
-def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropout=0.0, weights=None, name="p4cnn"):
+def p4cnn(
+    input_shape: Shape = (28, 28, 1),
+    classes: int = 10,
+    filters: int = 10,
+    symmetry: str = "p4",
+    dropout: float = 0.0,
+    weights: str | os.PathLike | None = None,
+    name: str = "p4cnn",
+) -> keras.Model:
     """The group-equivariant network: p4 convolutions of 10 channels, and invariant to turning the image by 90 degrees.
 
     Args:
@@ -88,14 +106,14 @@ def p4cnn(input_shape=(28, 28, 1), classes=10, filters=10, symmetry="p4", dropou
 @register
 @pretrained
 def p4cnn_rotation_pooling(
-    input_shape=(28, 28, 1),
-    classes=10,
-    filters=20,
-    symmetry="p4",
-    dropout=0.0,
-    weights=None,
-    name="p4cnn_rotation_pooling",
-):
+    input_shape: Shape = (28, 28, 1),
+    classes: int = 10,
+    filters: int = 20,
+    symmetry: str = "p4",
+    dropout: float = 0.0,
+    weights: str | os.PathLike | None = None,
+    name: str = "p4cnn_rotation_pooling",
+) -> keras.Model:
     """The network that becomes invariant too early: a maximum over rotations after every p4 convolution.
 
     Args:

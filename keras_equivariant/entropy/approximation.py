@@ -13,11 +13,15 @@ Reference: [Meyer et al., 2021](https://arxiv.org/abs/2010.09649) for the split,
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.entropy.spectrum import check_matrix, is_symmetric, symmetric_spectrum
 
+Nodes: TypeAlias = tuple[np.ndarray, np.ndarray]  # eigenvalues, and how many there are of each
 EXACT_BELOW = 1000  # rows; smaller matrices are cheaper to do exactly
 _BLOCK, _BLOCKS, _LEADING_BLOCKS = 48, 8, 4
 _PROBES, _STEPS = 48, 16
@@ -38,13 +42,13 @@ class ApproximateSpectrum:
         coarse_probes: As `probes`, from fewer steps.
     """
 
-    leading: tuple
-    probes: tuple
+    leading: Nodes
+    probes: Nodes
     moments: np.ndarray
-    coarse_leading: tuple | None = None
-    coarse_probes: tuple | None = None
+    coarse_leading: Nodes | None = None
+    coarse_probes: Nodes | None = None
 
-    def evaluate(self, function):
+    def evaluate(self, function: Callable[[np.ndarray, np.ndarray], float]) -> tuple[float, float]:
         """Evaluates a function of the spectrum.
 
         Args:
@@ -79,7 +83,7 @@ class ApproximateSpectrum:
         return np.concatenate([leading[0], nodes]), np.concatenate([leading[1], weights])
 
 
-def approximate_spectrum(matrix, seed=0):
+def approximate_spectrum(matrix: ArrayLike, seed: int = 0) -> ApproximateSpectrum:
     """Approximates the spectrum of a symmetric matrix in a time that grows as the square of its size.
 
     It computes in float32, and takes about a thousand products of the matrix with a vector. Matrices of fewer than
@@ -112,7 +116,7 @@ def approximate_spectrum(matrix, seed=0):
     return approximate_symmetric_spectrum(matrix, seed)
 
 
-def approximate_symmetric_spectrum(matrix, seed):
+def approximate_symmetric_spectrum(matrix: np.ndarray, seed: int) -> ApproximateSpectrum:
     """The approximate spectrum of a matrix that is known to be symmetric and finite."""
     size = len(matrix)
     if size < EXACT_BELOW:

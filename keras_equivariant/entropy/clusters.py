@@ -3,11 +3,12 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.entropy.matrix import check_points
 
 
-def cluster_reference(reference, clusters=10, seed=0):
+def cluster_reference(reference: ArrayLike, clusters: int = 10, seed: int = 0) -> np.ndarray:
     """Divides a reference variable into classes, once, for use with any number of embeddings.
 
     Scalars are divided into bins of equal width, vectors by spectral clustering of their nearest-neighbour graph.
@@ -50,7 +51,7 @@ def cluster_reference(reference, clusters=10, seed=0):
         return clustering.fit_predict(points).astype("int64")
 
 
-def check_clusters(clusters, points):
+def check_clusters(clusters: int, points: int) -> None:
     """Refuses a number of clusters that so many points cannot be divided into."""
     if isinstance(clusters, bool) or not isinstance(clusters, int) or not 1 < clusters <= points:
         raise ValueError(

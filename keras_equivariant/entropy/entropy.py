@@ -1,8 +1,10 @@
 """From eigenvalues, a matrix or points to the diffusion spectral entropy, in bits."""
 
 import functools
+from typing import Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
 from keras_equivariant.entropy.approximation import (
@@ -25,7 +27,7 @@ METHODS = ("exact", "approximate")
 _SINGLE_THREAD_UP_TO = 1000  # points
 
 
-def entropy_of_spectrum(eigenvalues, t=1, weights=None):
+def entropy_of_spectrum(eigenvalues: ArrayLike, t: float = 1, weights: ArrayLike | None = None) -> float:
     """Computes the entropy of a spectrum.
 
         S = -sum_i p_i log2 p_i,   p_i = |lambda_i|^t / sum_j |lambda_j|^t
@@ -63,7 +65,17 @@ def entropy_of_spectrum(eigenvalues, t=1, weights=None):
     return max(float(entropy), 0.0)
 
 
-def spectral_entropy(matrix, t=1, method="exact", seed=0, return_error=False):
+@overload
+def spectral_entropy(
+    matrix: ArrayLike, t: float = 1, method: str = "exact", seed: int = 0, return_error: Literal[False] = False
+) -> float: ...
+@overload
+def spectral_entropy(
+    matrix: ArrayLike, t: float = 1, method: str = "exact", seed: int = 0, *, return_error: Literal[True]
+) -> tuple[float, float]: ...
+def spectral_entropy(
+    matrix: ArrayLike, t: float = 1, method: str = "exact", seed: int = 0, return_error: bool = False
+) -> float | tuple[float, float]:
     """Computes the entropy of the spectrum of a matrix that is given.
 
     Args:
@@ -98,16 +110,39 @@ def spectral_entropy(matrix, t=1, method="exact", seed=0, return_error=False):
     return (entropy, error) if return_error else entropy
 
 
+@overload
 def diffusion_spectral_entropy(
-    x,
-    sigma=10.0,
-    t=1,
-    normalisation="symmetric",
-    method="exact",
-    max_points=10_000,
-    seed=0,
-    return_error=False,
-):
+    x: ArrayLike,
+    sigma: float | str = 10.0,
+    t: float = 1,
+    normalisation: str = "symmetric",
+    method: str = "exact",
+    max_points: int | None = 10_000,
+    seed: int = 0,
+    return_error: Literal[False] = False,
+) -> float: ...
+@overload
+def diffusion_spectral_entropy(
+    x: ArrayLike,
+    sigma: float | str = 10.0,
+    t: float = 1,
+    normalisation: str = "symmetric",
+    method: str = "exact",
+    max_points: int | None = 10_000,
+    seed: int = 0,
+    *,
+    return_error: Literal[True],
+) -> tuple[float, float]: ...
+def diffusion_spectral_entropy(
+    x: ArrayLike,
+    sigma: float | str = 10.0,
+    t: float = 1,
+    normalisation: str = "symmetric",
+    method: str = "exact",
+    max_points: int | None = 10_000,
+    seed: int = 0,
+    return_error: bool = False,
+) -> float | tuple[float, float]:
     """Computes the diffusion spectral entropy of a set of points.
 
     It is the entropy of the eigenvalues of their diffusion matrix, raised to the power t. With clusters much tighter
@@ -145,7 +180,9 @@ def diffusion_spectral_entropy(
     return (entropy, error) if return_error else entropy
 
 
-def entropy_of_points(x, sigma, t, normalisation, method, seed):
+def entropy_of_points(
+    x: np.ndarray, sigma: float, t: float, normalisation: str, method: str, seed: int
+) -> tuple[float, float]:
     """Entropy and error for points and arguments that have been checked; one point, or equal points, will do."""
     if method == "approximate" and len(x) >= EXACT_BELOW:
         matrix = build_matrix(x, sigma, normalisation, "float32")
@@ -155,7 +192,7 @@ def entropy_of_points(x, sigma, t, normalisation, method, seed):
     return entropy_of_spectrum(eigenvalues, t), 0.0
 
 
-def check_options(t, normalisation, method, max_points):
+def check_options(t: float, normalisation: str, method: str, max_points: int | None) -> None:
     """Refuses options that are out of range."""
     check_positive("t", t)
     check_choice("normalisation", normalisation, NORMALISATIONS)

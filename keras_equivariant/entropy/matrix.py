@@ -1,13 +1,19 @@
 """From points to a diffusion matrix."""
 
+from collections.abc import Collection
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 _ROWS = 512  # Blocks of this many rows keep the work space small beside the matrix.
 _BANDWIDTH_POINTS = 1000
 _LARGEST = 1e150  # whose square is still finite
 
 
-def diffusion_matrix(x, sigma=10.0, normalisation="symmetric", dtype="float64"):
+def diffusion_matrix(
+    x: ArrayLike, sigma: float | str = 10.0, normalisation: str = "symmetric", dtype: str = "float64"
+) -> np.ndarray:
     """Builds a symmetric matrix with the eigenvalues of a diffusion matrix.
 
     With the Gaussian kernel `G_ij = exp(-|x_i - x_j|^2 / (2 sigma^2))` and its row sums d, the result is
@@ -46,7 +52,7 @@ def diffusion_matrix(x, sigma=10.0, normalisation="symmetric", dtype="float64"):
     return build_matrix(x, sigma, normalisation, dtype)
 
 
-def median_bandwidth(x, seed=0):
+def median_bandwidth(x: ArrayLike, seed: int = 0) -> float:
     """Finds the median Euclidean distance between points, a bandwidth that follows their scale.
 
     Args:
@@ -72,7 +78,7 @@ def median_bandwidth(x, seed=0):
     return median
 
 
-def build_matrix(x, sigma, normalisation="symmetric", dtype="float64"):
+def build_matrix(x: np.ndarray, sigma: float, normalisation: str = "symmetric", dtype: str = "float64") -> np.ndarray:
     """The matrix of points that have been checked; one point, or equal points, will do."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = (x - x.mean(axis=0)) / (np.sqrt(2) * sigma)
@@ -91,7 +97,7 @@ def build_matrix(x, sigma, normalisation="symmetric", dtype="float64"):
     return matrix
 
 
-def squared_distances(x, y):
+def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Squared Euclidean distances of each row of x to each of y."""
     product = x @ y.T
     product *= -2
@@ -100,14 +106,14 @@ def squared_distances(x, y):
     return np.maximum(product, 0, out=product)
 
 
-def subsample(x, points, seed):
+def subsample(x: np.ndarray, points: int | None, seed: int) -> np.ndarray:
     """At most so many rows of an array, drawn without replacement and left in their order."""
     if points is None or len(x) <= points:
         return x
     return x[np.sort(np.random.default_rng(seed).choice(len(x), points, replace=False))]
 
 
-def check_points(x, name="x"):
+def check_points(x: ArrayLike, name: str = "x") -> np.ndarray:
     """The points as a float64 array (n, d)."""
     try:
         points = np.asarray(x).astype("float64", casting="same_kind", copy=False)
@@ -123,7 +129,7 @@ def check_points(x, name="x"):
     return points
 
 
-def check_bandwidth(sigma, x):
+def check_bandwidth(sigma: float | str, x: np.ndarray) -> float:
     """The bandwidth as a number."""
     if isinstance(sigma, str) and sigma == "median":
         return median_bandwidth(x)
@@ -131,14 +137,17 @@ def check_bandwidth(sigma, x):
     return float(sigma)
 
 
-def check_positive(name, value, what="a positive number"):
+def check_positive(name: str, value: Any, what: str = "a positive number") -> None:
     """Refuses what is no positive number."""
-    number = np.isscalar(value) and not isinstance(value, str | bool | complex)
-    if not number or not 0 < value < np.inf:
+    if not _is_number(value) or not 0 < value < np.inf:
         raise ValueError(f"`{name}` must be {what}. Received: {name}={value!r}")
 
 
-def check_choice(name, value, choices):
+def _is_number(value):
+    return np.isscalar(value) and not isinstance(value, str | bool | complex)
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Refuses what is none of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")

@@ -1,28 +1,35 @@
 """Mutual information between points and labels, as a difference of entropies."""
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.entropy.clusters import cluster_reference
 from keras_equivariant.entropy.entropy import check_options, entropy_of_points
 from keras_equivariant.entropy.matrix import check_bandwidth, check_choice, check_points, subsample
 
+Subsets: TypeAlias = Sequence[
+    Sequence[np.ndarray | Sequence[int]]
+]  # of the points, by their indices: for each class, some
 BASELINES = ("subsets", "all")
 
 
 def diffusion_spectral_mutual_information(
-    x,
-    reference,
-    sigma=10.0,
-    t=1,
-    clusters=10,
-    baseline="subsets",
-    repetitions=5,
-    subsets=None,
-    normalisation="symmetric",
-    method="exact",
-    max_points=10_000,
-    seed=0,
-):
+    x: ArrayLike,
+    reference: ArrayLike,
+    sigma: float | str = 10.0,
+    t: float = 1,
+    clusters: int = 10,
+    baseline: str = "subsets",
+    repetitions: int = 5,
+    subsets: Subsets | None = None,
+    normalisation: str = "symmetric",
+    method: str = "exact",
+    max_points: int | None = 10_000,
+    seed: int = 0,
+) -> float:
     """Computes the diffusion spectral mutual information between points and a reference variable.
 
         I(X; Y) = sum_y p(y) [S(X*_y) - S(X | Y = y)]
@@ -74,8 +81,16 @@ def diffusion_spectral_mutual_information(
 
 
 def mutual_information(
-    entropy, x, reference, clusters=10, baseline="subsets", repetitions=5, subsets=None, max_points=None, seed=0
-):
+    entropy: Callable[[np.ndarray], float],
+    x: np.ndarray,
+    reference: ArrayLike,
+    clusters: int = 10,
+    baseline: str = "subsets",
+    repetitions: int = 5,
+    subsets: Subsets | None = None,
+    max_points: int | None = None,
+    seed: int = 0,
+) -> float:
     """Mutual information as a difference of any entropy: a function of an array of points.
 
     The other arguments are those of `diffusion_spectral_mutual_information`, x as `check_points` returns it.
@@ -98,7 +113,7 @@ def mutual_information(
     return float((counts / counts.sum()) @ (before - after))
 
 
-def as_labels(reference, length, clusters=10, seed=0):
+def as_labels(reference: ArrayLike, length: int, clusters: int = 10, seed: int = 0) -> np.ndarray:
     """The reference as an array of labels: itself, if it is discrete, or the classes it is divided into."""
     reference = np.asarray(reference)
     if reference.ndim == 0 or len(reference) != length:

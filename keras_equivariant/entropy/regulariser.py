@@ -1,11 +1,13 @@
 """The diffusion spectral entropy as a differentiable regulariser."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_equivariant.entropy.matrix import check_positive
+from keras_equivariant.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -41,7 +43,7 @@ class DiffusionSpectralEntropyRegularizer(keras.regularizers.Regularizer):
         equation 4.
     """
 
-    def __init__(self, factor=0.01, sigma=10.0, t=1, epsilon=1e-6):
+    def __init__(self, factor: float = 0.01, sigma: float = 10.0, t: float = 1, epsilon: float = 1e-6) -> None:
         if isinstance(factor, str | bool) or not math.isfinite(factor):
             raise ValueError(f"`factor` must be a finite number. Received: factor={factor!r}")
         for name, value in (("sigma", sigma), ("t", t), ("epsilon", epsilon)):
@@ -51,7 +53,7 @@ class DiffusionSpectralEntropyRegularizer(keras.regularizers.Regularizer):
         self.t = t
         self.epsilon = epsilon
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         """The scalar to add to the loss."""
         x = ops.reshape(x, (ops.shape(x)[0], -1))
         matrix = self._matrix(x)
@@ -69,7 +71,7 @@ class DiffusionSpectralEntropyRegularizer(keras.regularizers.Regularizer):
         change = ops.sum(ops.stop_gradient(gradient) * (matrix - constant))
         return self.factor * (ops.stop_gradient(entropy) + change)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"factor": self.factor, "sigma": self.sigma, "t": self.t, "epsilon": self.epsilon}
 
     def _matrix(self, x):

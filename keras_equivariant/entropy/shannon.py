@@ -1,12 +1,13 @@
 """Classic Shannon entropy of binned points, for comparison."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_equivariant.entropy.matrix import check_points
-from keras_equivariant.entropy.mutual_information import mutual_information
+from keras_equivariant.entropy.mutual_information import Subsets, mutual_information
 
 
-def binned_shannon_entropy(x, bins=2):
+def binned_shannon_entropy(x: ArrayLike, bins: int = 2) -> float:
     """Computes the Shannon entropy of points after dividing each coordinate into bins.
 
     A bin's edges divide the range of its coordinate into equal parts. In many dimensions almost every point has a
@@ -36,8 +37,15 @@ def binned_shannon_entropy(x, bins=2):
 
 
 def binned_shannon_mutual_information(
-    x, reference, bins=2, clusters=10, baseline="subsets", repetitions=5, subsets=None, seed=0
-):
+    x: ArrayLike,
+    reference: ArrayLike,
+    bins: int = 2,
+    clusters: int = 10,
+    baseline: str = "subsets",
+    repetitions: int = 5,
+    subsets: Subsets | None = None,
+    seed: int = 0,
+) -> float:
     """Computes the mutual information between points and a reference variable from binned entropies.
 
     Args:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 
-def exact_spectrum(matrix, overwrite=False):
+def exact_spectrum(matrix: ArrayLike, overwrite: bool = False) -> np.ndarray:
     """Computes all eigenvalues of a matrix with LAPACK.
 
     Args:
@@ -28,18 +29,18 @@ def exact_spectrum(matrix, overwrite=False):
     return np.linalg.eigvals(matrix)
 
 
-def symmetric_spectrum(matrix, overwrite):
+def symmetric_spectrum(matrix: np.ndarray, overwrite: bool) -> np.ndarray:
     """The eigenvalues of a matrix that is known to be symmetric and finite."""
     # Its transpose is the same matrix in LAPACK's own order, so nothing is copied when it may be overwritten.
     return scipy.linalg.eigvalsh(matrix.T, overwrite_a=overwrite, check_finite=False, driver="evd")
 
 
-def is_symmetric(matrix):
+def is_symmetric(matrix: np.ndarray) -> bool:
     """Whether a matrix is symmetric up to rounding."""
     return np.allclose(matrix, matrix.T, rtol=1e-5, atol=1e-8 * np.abs(matrix).max())
 
 
-def check_matrix(matrix):
+def check_matrix(matrix: ArrayLike) -> np.ndarray:
     """The matrix as an array of float64 or, if it is one already, float32."""
     matrix = np.asarray(matrix)
     if matrix.dtype.kind not in "biuf":

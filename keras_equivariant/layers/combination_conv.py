@@ -1,9 +1,12 @@
 """Convolution with learned combinations of the input maps."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_equivariant.activations import sparsemax
+from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape, Size, Tensor
 
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
 
@@ -63,20 +66,20 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        pointwise_initializer="zeros",
-        mixing="softmax",
-        mixing_regularizer=None,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Size,
+        strides: Size = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size = (1, 1),
+        activation: Activation = None,
+        use_bias: bool = True,
+        depthwise_initializer: Initializer = "glorot_uniform",
+        pointwise_initializer: Initializer = "zeros",
+        mixing: str = "softmax",
+        mixing_regularizer: Regularizer = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             filters,
             kernel_size,
@@ -104,7 +107,7 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
                 f"mixing_regularizer={mixing_regularizer}, pointwise_regularizer={self.pointwise_regularizer}"
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.mixing_regularizer:
             self.pointwise_kernel.regularizer = self._mixing_penalty
@@ -116,11 +119,11 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
         return self.mixing_regularizer(self._mix(free_weights)[0, 0])
 
     @property
-    def mixing_weights(self):
+    def mixing_weights(self) -> Tensor:
         """The weights a, `(channels, filters)`."""
         return self._mix(self.pointwise_kernel)[0, 0]
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = ops.separable_conv(
             inputs,
             self.depthwise_kernel,
@@ -134,7 +137,7 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
             outputs = outputs + self.bias
         return self.activation(outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "mixing": self.mixing,

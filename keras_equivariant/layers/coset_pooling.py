@@ -1,11 +1,14 @@
 """Pooling over the cosets of a subgroup."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Shape, Tensor
 
 
 def _mean(x, axis):
@@ -66,7 +69,14 @@ class CosetPooling(keras.layers.Layer):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3.
     """
 
-    def __init__(self, symmetry, subgroup=None, reduction="max", region=None, **kwargs):
+    def __init__(
+        self,
+        symmetry: str,
+        subgroup: str | None = None,
+        reduction: str = "max",
+        region: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if reduction not in _REDUCTIONS:
             raise ValueError(f"`reduction` must be one of {sorted(_REDUCTIONS)}. Received: reduction={reduction!r}")
@@ -85,7 +95,7 @@ class CosetPooling(keras.layers.Layer):
         elif subgroup is not None:
             self._pooled = group.cosets(subgroup)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != self._dimension + 3 or input_shape[-2] != self._order:
             raise ValueError(
                 f"`CosetPooling` over {self.symmetry!r} needs a feature map "
@@ -93,20 +103,20 @@ class CosetPooling(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if self._pooled is not None:
             inputs = ops.take(inputs, self._pooled.reshape(-1), axis=-2)
             inputs = ops.reshape(inputs, (-1, *ops.shape(inputs)[1:-2], *self._pooled.shape, inputs.shape[-1]))
         return _REDUCTIONS[self.reduction](inputs, axis=-2)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         return None  # a mask says where the input counts; the output has other orientations
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         *space, _, channels = input_shape
         return (*space, channels) if self._pooled is None else (*space, len(self._pooled), channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "symmetry": self.symmetry,

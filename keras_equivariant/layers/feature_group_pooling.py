@@ -1,5 +1,7 @@
 """Pooling over feature groups."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,6 +14,7 @@ from keras_equivariant.layers.feature_groups import (
     positions,
     projected,
 )
+from keras_equivariant.typing import Shape, Tensor
 
 REDUCTIONS = ("mean", "max", "min", "linear")
 SCOPES = ("global", "local")
@@ -56,7 +59,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 18.
     """
 
-    def __init__(self, feature_groups=3, reduction="mean", scope="global", **kwargs):
+    def __init__(self, feature_groups: int = 3, reduction: str = "mean", scope: str = "global", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         for name, value, known in (("reduction", reduction, REDUCTIONS), ("scope", scope, SCOPES)):
             if value not in known:
@@ -65,7 +68,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         self.reduction = reduction
         self.scope = scope
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_channels(self.feature_groups, input_shape[-1], "channels")
         if self.reduction == "linear":
             projection = OffsetProjection(self.feature_groups)
@@ -77,7 +80,7 @@ class FeatureGroupPooling(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if self.reduction == "mean" and self.scope == "global":
             return ops.cast(group_means(inputs, self.feature_groups), self.compute_dtype)
         if self.reduction == "linear":
@@ -91,10 +94,10 @@ class FeatureGroupPooling(keras.layers.Layer):
         axes = (-1,) if self.scope == "local" else (*range(1, len(x.shape) - 2), -1)
         return (ops.max if self.reduction == "max" else ops.min)(x, axis=axes)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*(input_shape[:-1] if self.scope == "local" else input_shape[:1]), self.feature_groups)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "feature_groups": self.feature_groups,

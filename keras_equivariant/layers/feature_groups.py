@@ -1,39 +1,44 @@
 """Blocks of channels that share an offset: their means, and layers whose kernel respects them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_equivariant.constraints import OffsetProjection
+from keras_equivariant.typing import Initializer, Shape, Tensor
 
 
-def check_feature_groups(feature_groups):
+def check_feature_groups(feature_groups: int) -> int:
     """Returns the number of feature groups, after a check that it is a positive integer."""
     if not isinstance(feature_groups, int) or feature_groups < 1:
         raise ValueError(f"`feature_groups` must be a positive integer. Received: feature_groups={feature_groups!r}")
     return feature_groups
 
 
-def check_channels(feature_groups, channels, name):
-    """Raises a ValueError unless the channels, described by `name`, split into groups of one size."""
+def check_channels(feature_groups: int, channels: int | None, name: str) -> int:
+    """Returns the number of channels, described by `name`, after a check that they split into groups of one size."""
     if channels is None or channels % feature_groups != 0:
         raise ValueError(
             f"`{name}` must be known and a multiple of `feature_groups`. "
             f"Received: {name}={channels}, feature_groups={feature_groups}"
         )
+    return channels
 
 
-def check_channels_last(data_format):
+def check_channels_last(data_format: str | None) -> None:
     """Raises a ValueError unless the channels come last."""
     if data_format != "channels_last":
         raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
 
 
-def statistics_dtype(x):
+def statistics_dtype(x: Tensor) -> str:
     """The type to add numbers up in: 16 bits are too few."""
     return "float32" if "float16" in str(x.dtype) else x.dtype
 
 
-def positions(x):
+def positions(x: Tensor) -> float | Tensor:
     """Number of positions of a map `(batch, *positions, channels)`: a float, or a tensor where sizes are unknown."""
     number = 1.0
     for size in ops.shape(x)[1:-1]:
@@ -41,7 +46,7 @@ def positions(x):
     return number
 
 
-def channel_sums(x):
+def channel_sums(x: Tensor) -> Tensor:
     """Sums `(batch, channels)` over all axes between these two."""
     x = ops.cast(x, statistics_dtype(x))
     if len(x.shape) == 2:
@@ -51,7 +56,7 @@ def channel_sums(x):
     return ops.sum(ops.reshape(sums, (-1, *ops.shape(x)[-2:])), axis=1)
 
 
-def square_sums(x):
+def square_sums(x: Tensor) -> Tensor:
     """Sums `(batch, channels)` of the squares over all axes between these two."""
 
     # Left to itself, a backend spreads the gradient over all positions before it multiplies.
@@ -65,18 +70,18 @@ def square_sums(x):
     return sums(x)
 
 
-def group_means(x, feature_groups):
+def group_means(x: Tensor, feature_groups: int) -> Tensor:
     """The average group pooling: `(batch, feature_groups)`, over all positions and the channels of each group."""
     sums = ops.reshape(channel_sums(x), (-1, feature_groups, x.shape[-1] // feature_groups))
     return ops.sum(sums, axis=-1) / (positions(x) * sums.shape[-1])
 
 
-def over_channels(pooled, channels):
+def over_channels(pooled: Tensor, channels: int) -> Tensor:
     """Gives every channel the value of its group, `G phi`: `(..., groups)` to `(..., channels)`."""
     return ops.repeat(pooled, channels // pooled.shape[-1], axis=-1)
 
 
-def shifted(x, values):
+def shifted(x: Tensor, values: Tensor) -> Tensor:
     """Adds `values`, `(batch, channels)` or `(channels,)` for all positions, or of the shape of x.
 
     To subtract, shift by the negative: the gradient of a difference negates a whole map, not a few values.
@@ -84,7 +89,7 @@ def shifted(x, values):
     return _by_rows(ops.add, x, values)
 
 
-def scaled(x, values):
+def scaled(x: Tensor, values: Tensor) -> Tensor:
     """Multiplies by `values`, `(batch, channels)` or `(channels,)` for all positions."""
     return _by_rows(ops.multiply, x, values)
 
@@ -113,7 +118,7 @@ def _beside(values, x):
     return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), values.shape[-1]))
 
 
-def rectified(x, means):
+def rectified(x: Tensor, means: Tensor) -> Tensor:
     """The larger one of x and the means, `(batch, channels)` or of the shape of x.
 
     As a sum, because the gradient of a rectifier is cheap, and `ops.maximum` returns float32 for float64 on PyTorch.
@@ -121,18 +126,24 @@ def rectified(x, means):
     return shifted(ops.relu(shifted(x, -means)), means)
 
 
-def projected(initializer, projection):
+def projected(initializer: Initializer, projection: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """An initialiser whose values are projected."""
-    initializer = keras.initializers.get(initializer)
+    draw = keras.initializers.get(initializer)
 
     def initialize(shape, dtype=None):
-        return projection(initializer(shape, dtype=dtype))
+        return projection(draw(shape, dtype=dtype))
 
     return initialize
 
 
-class ProjectedKernel:
+class ProjectedKernel(keras.layers.Layer):
     """Projects the kernel of a layer, from its first value on; goes before a Keras class."""
+
+    # Of the Keras layer.
+    kernel: Tensor
+    bias: Tensor
+    activation: Callable[[Tensor], Tensor] | None
+    kernel_constraint: Any
 
     def _project(self, feature_groups, outputs, **projection):
         """To be called at the end of the constructor, with the name of the attribute that holds the output width."""
@@ -147,11 +158,11 @@ class ProjectedKernel:
             )
         self.kernel_constraint = needed
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_channels(self.feature_groups, input_shape[-1], "channels")
         super().build(input_shape)
 
-    def add_weight(self, *args, **kwargs):
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
         if kwargs.get("name") == "kernel":
             kwargs["initializer"] = projected(kwargs["initializer"], self.kernel_constraint)
         return super().add_weight(*args, **kwargs)
@@ -171,5 +182,5 @@ class ProjectedKernel:
         activated = self.activation(shifted(outputs, -means))
         return shifted(ops.cast(activated, outputs.dtype), means)  # on JAX, some return float32 for float64
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_constraint": None, "feature_groups": self.feature_groups}

@@ -1,8 +1,11 @@
 """Downsampling that stays exactly equivariant on every size."""
 
+from typing import Any
+
 import keras
 
 from keras_equivariant.sampling import is_centred
+from keras_equivariant.typing import Shape, Size, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -40,7 +43,7 @@ class GridCentring2D(keras.layers.Layer):
     (1, 31, 33, 4, 8)
     """
 
-    def __init__(self, kernel_size=3, strides=2, padding="same", **kwargs):
+    def __init__(self, kernel_size: Size = 3, strides: Size = 2, padding: str = "same", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel_size = _pair("kernel_size", kernel_size)
         self.strides = _pair("strides", strides)
@@ -49,7 +52,7 @@ class GridCentring2D(keras.layers.Layer):
         self.padding = padding
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self._count_means(input_shape)
         self.built = True
 
@@ -72,7 +75,7 @@ class GridCentring2D(keras.layers.Layer):
             counts.append(size - fitting[0])
         return counts
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         vertical, horizontal = self._count_means(inputs.shape)
         for _ in range(vertical):
             inputs = (inputs[:, :-1] + inputs[:, 1:]) / 2
@@ -80,15 +83,15 @@ class GridCentring2D(keras.layers.Layer):
             inputs = (inputs[:, :, :-1] + inputs[:, :, 1:]) / 2
         return inputs
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         return None  # a mask says where the input counts; the output has other cells
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, height, width, *rest = input_shape
         means = self._count_means(input_shape)
         return (batch, height - means[0], width - means[1], *rest)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,

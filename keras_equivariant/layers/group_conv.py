@@ -1,8 +1,11 @@
 """Group convolution in one, two and three dimensions."""
 
+from typing import Any
+
 import keras
 
 from keras_equivariant.layers.group_convolution import GroupConvolution
+from keras_equivariant.typing import Size
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -118,7 +121,7 @@ class GroupConv1D(GroupConvolution, keras.layers.Conv1D):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equations 10 and 11.
     """
 
-    def __init__(self, filters, kernel_size, symmetry="mirror", *args, **kwargs):
+    def __init__(self, filters: int, kernel_size: Size, symmetry: str = "mirror", *args: Any, **kwargs: Any) -> None:
         super().__init__(filters, kernel_size, symmetry, *args, **kwargs)
 
 
@@ -156,5 +159,5 @@ class GroupConv3D(GroupConvolution, keras.layers.Conv3D):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equations 10 and 11 and section 9.
     """
 
-    def __init__(self, filters, kernel_size, symmetry="O", *args, **kwargs):
+    def __init__(self, filters: int, kernel_size: Size, symmetry: str = "O", *args: Any, **kwargs: Any) -> None:
         super().__init__(filters, kernel_size, symmetry, *args, **kwargs)

@@ -1,5 +1,7 @@
 """Transposed group convolution."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.sampling import is_transpose_centred, warn_of
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -68,26 +71,26 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        symmetry="p4",
-        strides=(1, 1),
-        padding="valid",
-        output_padding=None,
-        data_format=None,
-        dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        output_subgroup=None,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Size,
+        symmetry: str = "p4",
+        strides: Size = (1, 1),
+        padding: str = "valid",
+        output_padding: Size | None = None,
+        data_format: str | None = None,
+        dilation_rate: Size = (1, 1),
+        activation: Activation = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        output_subgroup: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             filters,
             kernel_size,
@@ -119,7 +122,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         self.symmetry = symmetry
         self.output_subgroup = output_subgroup
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         group = get_symmetry(self.symmetry)
         if len(input_shape) != 5 or input_shape[-2] != group.order or input_shape[-1] is None:
             raise ValueError(
@@ -163,11 +166,11 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
                 return
 
     @property
-    def expanded_kernel(self):
+    def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_out * filters, S * channels)`."""
         return self._expand(self.kernel)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = ops.conv_transpose(
             merge_orientations(inputs),
             self._expand(self.kernel),
@@ -184,7 +187,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
             outputs = split_orientations(outputs, orientations)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         planar = super().compute_output_shape((*input_shape[:3], input_shape[-1]))
         if self.output_subgroup == self.symmetry:
             return tuple(planar)
@@ -192,5 +195,5 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         orientations = group.order if self.output_subgroup is None else len(group.cosets(self.output_subgroup))
         return (*planar[:-1], orientations, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "symmetry": self.symmetry, "output_subgroup": self.output_subgroup}

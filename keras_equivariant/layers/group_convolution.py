@@ -1,5 +1,8 @@
 """What group convolutions in one, two and three dimensions share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -10,45 +13,67 @@ from keras_equivariant.layers.orientations import describe_feature_map, merge_or
 from keras_equivariant.layers.padding import PADDINGS_FROM_DATA, pad_from_data
 from keras_equivariant.sampling import output_size, warn_if_broken
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
 _PADDINGS = ("valid", "same", *PADDINGS_FROM_DATA)
 
 
-class GroupConvolution:
+class GroupConvolution(keras.layers.Layer):
     """Makes a group convolution of a Keras convolution of the same dimension; goes before it among the bases.
 
     Arguments and formula are those of `GroupConv2D`.
     """
 
+    # Of the Keras convolution.
+    rank: int
+    filters: int
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation_rate: tuple[int, ...]
+    data_format: str
+    groups: int
+    use_bias: bool
+    activation: Callable[[Tensor], Tensor] | None
+    kernel: Tensor
+    kernel_initializer: Callable[..., Tensor]
+    bias_initializer: Callable[..., Tensor]
+    kernel_regularizer: Callable[[Tensor], Tensor] | None
+    bias_regularizer: Callable[[Tensor], Tensor] | None
+    kernel_constraint: Callable[[Tensor], Tensor] | None
+    bias_constraint: Callable[[Tensor], Tensor] | None
+    lora_rank: int | None
+    lora_alpha: int | None
+    enable_lora: Callable[..., None]
+
     def __init__(
         self,
-        filters,
-        kernel_size,
-        symmetry="p4",
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        input_subgroup=None,
-        implementation="auto",
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Size,
+        symmetry: str = "p4",
+        strides: Size = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size = 1,
+        groups: int = 1,
+        activation: Activation = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        input_subgroup: str | None = None,
+        implementation: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(padding, str) or padding.lower() not in _PADDINGS:
             raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
         padding = padding.lower()
         super().__init__(
-            filters,
-            kernel_size,
+            filters=filters,
+            kernel_size=kernel_size,
             strides=strides,
             padding="valid" if padding in PADDINGS_FROM_DATA else padding,
             data_format=data_format,
@@ -86,7 +111,7 @@ class GroupConvolution:
         check_implementation(self)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         group = get_symmetry(self.symmetry)
         coset_action = self._coset_action(group, input_shape)
         orientations, channels = coset_action.shape[1], input_shape[-1]
@@ -137,11 +162,11 @@ class GroupConvolution:
         return action
 
     @property
-    def expanded_kernel(self):
+    def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_in * channels / groups, S * filters)`."""
         return self._expand(self.kernel)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""
         if self._spectral_convolution is not None and None not in inputs.shape[1:3]:
             return merge_orientations(self._spectral_convolution(inputs, kernel))
@@ -153,7 +178,7 @@ class GroupConvolution:
             kernel = merge_orientations(_channel_blocks_first(kernel, self.groups))
         return self.planar_convolution(inputs, kernel)
 
-    def planar_convolution(self, inputs, kernel):
+    def planar_convolution(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates a planar map with an expanded kernel: all the work of the layer, in one place to override.
 
         Args:
@@ -175,7 +200,7 @@ class GroupConvolution:
             dilation_rate=self.dilation_rate,
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
             # Repeated for each orientation and added to the planar map, whose long rows of channels make that cheap.
@@ -184,13 +209,13 @@ class GroupConvolution:
         outputs = _channel_blocks_last(split_orientations(outputs, self._expand.copies), self.groups)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         return None  # a mask says where the input counts; the output has other cells
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *size = input_shape[: self.rank + 1]
         axes = zip(size, self._windows, self.strides, strict=True)
-        size = [output_size(*axis, self.padding) for axis in axes]
+        size = [output_size(cells, window, stride, self.padding) for cells, window, stride in axes]
         if 0 in size or (self.padding == "reflect" and self._reflects_too_much(input_shape)):
             raise ValueError(
                 f"The input must be at least as large as the kernel. "
@@ -207,7 +232,7 @@ class GroupConvolution:
         """Extent of the kernel along each axis, in cells."""
         return [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("symmetry", "input_subgroup", "implementation")}
         return {**super().get_config(), **own}
 

@@ -1,33 +1,52 @@
 """Spatial pooling of feature maps on a group."""
 
+from typing import Any
+
 import keras
 
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.sampling import warn_if_broken
+from keras_equivariant.typing import Shape, Size, Tensor
 
 
-class _GroupPooling:
+class _GroupPooling(keras.layers.Layer):
     """Pools each orientation as a planar map, whatever the group; goes before a Keras pooling class."""
 
-    def __init__(self, pool_size, strides=None, padding="valid", data_format=None, name=None, **kwargs):
-        super().__init__(pool_size, strides=strides, padding=padding, data_format=data_format, name=name, **kwargs)
+    # Of the Keras pooling.
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    data_format: str
+
+    def __init__(
+        self,
+        pool_size: Size,
+        strides: Size | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            pool_size=pool_size, strides=strides, padding=padding, data_format=data_format, name=name, **kwargs
+        )
         if self.data_format != "channels_last":
             raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
         self.input_spec = keras.layers.InputSpec(ndim=len(self.pool_size) + 3)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if input_shape[-2] != 1:  # all that is known of the symmetry here is that there is one
             warn_if_broken(self, tuple(input_shape[1:-2]), self.pool_size, self.strides, self.padding)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return split_orientations(super().call(merge_orientations(inputs)), inputs.shape[-2])
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         return None  # a mask says where the input counts; the output has other cells
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         *planar, orientations, channels = input_shape
         return (*super().compute_output_shape((*planar, channels))[:-1], orientations, channels)
 

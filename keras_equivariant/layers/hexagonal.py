@@ -1,10 +1,13 @@
 """Images on a hexagonal grid, in axial coordinates, and the hexagon that turns by 60 degrees keep."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Shape, Tensor
 
 _ROUNDING = 1e-9
 
@@ -45,7 +48,7 @@ class HexagonalResampling2D(keras.layers.Layer):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 9.
     """
 
-    def __init__(self, size, spacing=None, **kwargs):
+    def __init__(self, size: int, spacing: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(size, int) or size < 3 or size % 2 == 0:
             raise ValueError(f"`size` must be an odd int of at least 3. Received: size={size}")
@@ -54,7 +57,7 @@ class HexagonalResampling2D(keras.layers.Layer):
         self.size = size
         self.spacing = spacing
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4 or None in input_shape[1:3]:
             raise ValueError(
                 f"`HexagonalResampling2D` needs images (batch, height, width, channels) of known height and width. "
@@ -84,7 +87,7 @@ class HexagonalResampling2D(keras.layers.Layer):
                 pixels.append(np.where(inside, near_row * width + near_column, 0))
         return np.array(pixels).astype("int32"), np.where(outside, 0, weights)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2], inputs.shape[3]))
         cells = 0
         for pixels, weights in zip(self._pixels, self._weights, strict=True):
@@ -92,10 +95,10 @@ class HexagonalResampling2D(keras.layers.Layer):
             cells = ops.take(flat, pixels, axis=1) * weights + cells
         return ops.reshape(cells, (-1, self.size, self.size, inputs.shape[3]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.size, self.size, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "spacing": self.spacing}
 
 
@@ -130,27 +133,27 @@ class HexagonalMask2D(keras.layers.Layer):
     [[0, 1, 1], [1, 1, 1], [1, 1, 0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         height, width = input_shape[1:3]
         if len(input_shape) not in (4, 5) or height is None or height != width or height % 2 == 0:
             raise ValueError(
                 f"`HexagonalMask2D` needs a map (batch, n, n, channels) or (batch, n, n, S, channels) of odd size n. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        hexagon = get_symmetry("p6").interior((height, width))
-        self._hexagon = hexagon.reshape(1, height, width, *(1,) * (len(input_shape) - 4))
+        hexagon = get_symmetry("p6").interior((height, height))
+        self._hexagon = hexagon.reshape(1, height, height, *(1,) * (len(input_shape) - 4))
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return inputs * ops.convert_to_tensor(self._hexagon[..., None], dtype=self.compute_dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         # Of the input's own shape, as batch normalisation wants it, the batch included.
         return ops.logical_and(ops.ones_like(inputs[..., 0], dtype="bool"), self._hexagon)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)

@@ -1,13 +1,17 @@
 """Which way a group convolution is computed: as a planar convolution, or by the Fourier transform on the group."""
 
+from typing import Any
+
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.spectral import SpectralConvolution, is_faster
+from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.typing import Shape
 
 _IMPLEMENTATIONS = ("auto", "planar", "spectral")
 _MEASURED_TYPES = ("float32", "float64")
 
 
-def check_implementation(layer):
+def check_implementation(layer: Any) -> None:
     """Raises a `ValueError` if `layer.implementation` is unknown, or does not cover the layer's other arguments."""
     if layer.implementation not in _IMPLEMENTATIONS:
         raise ValueError(
@@ -22,7 +26,7 @@ def check_implementation(layer):
         )
 
 
-def choose_convolution(layer, group, input_shape):
+def choose_convolution(layer: Any, group: SymmetryGroup, input_shape: Shape) -> SpectralConvolution | None:
     """Returns the `SpectralConvolution` that a layer is to call on such inputs, or `None` for the planar convolution.
 
     Raises:
@@ -34,11 +38,12 @@ def choose_convolution(layer, group, input_shape):
             f"`implementation` can be 'spectral' only on a feature map {describe_feature_map(layer.rank, group.order)} "
             f"of known height and width. Received: input_shape={tuple(input_shape)}"
         )
-    if layer.implementation == "planar" or not is_covered or not _has_spectral_form(layer):
+    channels = input_shape[-1]
+    if layer.implementation == "planar" or channels is None or not is_covered or not _has_spectral_form(layer):
         return None
     size, strides = layer.kernel_size[0], layer.strides[0]
     if layer.implementation == "auto" and not (
-        layer.compute_dtype in _MEASURED_TYPES and is_faster(group, input_shape[-1], layer.filters, size, strides)
+        layer.compute_dtype in _MEASURED_TYPES and is_faster(group, channels, layer.filters, size, strides)
     ):
         return None
     return SpectralConvolution(group, size, strides, layer.padding)

@@ -1,9 +1,12 @@
 """Any layer made offset-equivariant, and the rectifier."""
 
+from typing import Any
+
 import keras
 
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.feature_groups import check_channels, over_channels, rectified, shifted
+from keras_equivariant.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -48,7 +51,15 @@ class OffsetAdapter(keras.layers.Wrapper):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 19.
     """
 
-    def __init__(self, layer, feature_groups=3, invariant=False, reduction="mean", scope="global", **kwargs):
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        feature_groups: int = 3,
+        invariant: bool = False,
+        reduction: str = "mean",
+        scope: str = "global",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(layer, **kwargs)
         self.pooling = FeatureGroupPooling(feature_groups, reduction, scope, dtype=self.dtype_policy, name="pooling")
         self.feature_groups = feature_groups
@@ -56,7 +67,7 @@ class OffsetAdapter(keras.layers.Wrapper):
         self.reduction = reduction
         self.scope = scope
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.pooling.build(input_shape)
         output_shape = self.layer.compute_output_shape(input_shape)
         if not self.invariant:
@@ -68,15 +79,15 @@ class OffsetAdapter(keras.layers.Wrapper):
                 )
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         pooled = self.pooling(inputs)
         outputs = self.layer(shifted(inputs, -over_channels(pooled, inputs.shape[-1])))
         return outputs if self.invariant else shifted(outputs, over_channels(pooled, outputs.shape[-1]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.layer.compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "feature_groups": self.feature_groups,
@@ -119,24 +130,24 @@ class OffsetReLU(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 21.
     """
 
-    def __init__(self, feature_groups=3, reduction="mean", scope="global", **kwargs):
+    def __init__(self, feature_groups: int = 3, reduction: str = "mean", scope: str = "global", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pooling = FeatureGroupPooling(feature_groups, reduction, scope, dtype=self.dtype_policy, name="pooling")
         self.feature_groups = feature_groups
         self.reduction = reduction
         self.scope = scope
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.pooling.build(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return rectified(inputs, over_channels(self.pooling(inputs), inputs.shape[-1]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "feature_groups": self.feature_groups,

@@ -1,5 +1,8 @@
 """Offset-equivariant combinations of several maps."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,6 +15,7 @@ from keras_equivariant.layers.feature_groups import (
     projected,
     shifted,
 )
+from keras_equivariant.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -52,19 +56,20 @@ class OffsetAdd(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 27.
     """
 
-    def __init__(self, feature_groups=3, strides=1, **kwargs):
+    def __init__(self, feature_groups: int = 3, strides: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.feature_groups = check_feature_groups(feature_groups)
         if not isinstance(strides, int) or strides < 1:
             raise ValueError(f"`strides` must be a positive integer. Received: strides={strides!r}")
         self.strides = strides
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         if not isinstance(input_shape, list | tuple) or len(input_shape) != 2 or isinstance(input_shape[0], int):
             raise ValueError(f"`OffsetAdd` takes a list of two inputs. Received: input_shape={input_shape}")
         residual, shortcut = (tuple(shape) for shape in input_shape)
-        for shape in (residual, shortcut):
-            check_channels(self.feature_groups, shape[-1], "channels")
+        wanted, channels = (
+            check_channels(self.feature_groups, shape[-1], "channels") for shape in (residual, shortcut)
+        )
         subsampled = [
             size if size is None or axis not in self._subsampled_axes(shortcut) else -(-size // self.strides)
             for axis, size in enumerate(shortcut)
@@ -72,7 +77,7 @@ class OffsetAdd(keras.layers.Layer):
         same = len(residual) == len(shortcut) and all(
             a == b or a is None or b is None for a, b in zip(residual[:-1], subsampled[:-1], strict=True)
         )
-        if not same or shortcut[-1] > residual[-1]:
+        if not same or channels > wanted:
             raise ValueError(
                 f"The shortcut, subsampled by {self.strides}, must have the positions of the residual and no more "
                 f"channels. Received: input_shape={[residual, shortcut]}"
@@ -83,7 +88,7 @@ class OffsetAdd(keras.layers.Layer):
         """Height and width; a fifth axis is that of orientations."""
         return range(1, min(len(shape) - 1, 3))
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         residual, shortcut = inputs
         means = group_means(shortcut, self.feature_groups)
         if self.strides > 1:
@@ -103,10 +108,10 @@ class OffsetAdd(keras.layers.Layer):
         added = ops.repeat(zeros, channels // self.feature_groups - block, axis=-1)
         return ops.reshape(ops.concatenate([x, added], axis=-1), (-1, *space, channels))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return tuple(input_shape[0])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_groups": self.feature_groups, "strides": self.strides}
 
 
@@ -140,7 +145,7 @@ class OffsetAffineCombination(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 5.
     """
 
-    def __init__(self, coefficients=None, **kwargs):
+    def __init__(self, coefficients: Sequence[float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if coefficients is not None:
             coefficients = [float(coefficient) for coefficient in coefficients]
@@ -148,7 +153,7 @@ class OffsetAffineCombination(keras.layers.Layer):
                 raise ValueError(f"`coefficients` must sum to one. Received: coefficients={coefficients}")
         self.coefficients = coefficients
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         shapes = {tuple(shape) if isinstance(shape, list | tuple) else None for shape in input_shape}
         number = len(input_shape)
         if len(shapes) != 1 or None in shapes or number != len(self.coefficients or input_shape):
@@ -163,17 +168,17 @@ class OffsetAffineCombination(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         weights = self.coefficients if self.coefficients is not None else ops.convert_to_tensor(self.kernel)[:, 0]
         total = weights[0] * inputs[0]
         for i in range(1, len(inputs)):
             total = total + weights[i] * inputs[i]
         return total
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return tuple(input_shape[0])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "coefficients": self.coefficients}
 
 
@@ -206,11 +211,11 @@ class OffsetConcatenate(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 3.
     """
 
-    def __init__(self, feature_groups=3, **kwargs):
+    def __init__(self, feature_groups: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.feature_groups = check_feature_groups(feature_groups)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         if not isinstance(input_shape, list | tuple) or isinstance(input_shape[0], int):
             raise ValueError(f"`OffsetConcatenate` takes a list of inputs. Received: input_shape={input_shape}")
         for shape in input_shape:
@@ -219,13 +224,14 @@ class OffsetConcatenate(keras.layers.Layer):
             raise ValueError(f"The inputs must differ in their channels only. Received: input_shape={input_shape}")
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         space = ops.shape(inputs[0])[1:-1]
         blocks = [ops.reshape(x, (-1, *space, self.feature_groups, x.shape[-1] // self.feature_groups)) for x in inputs]
         return ops.reshape(ops.concatenate(blocks, axis=-1), (-1, *space, sum(x.shape[-1] for x in inputs)))
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[0][:-1], sum(shape[-1] for shape in input_shape))
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        channels = [check_channels(self.feature_groups, shape[-1], "channels") for shape in input_shape]
+        return (*input_shape[0][:-1], sum(channels))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_groups": self.feature_groups}

@@ -1,5 +1,7 @@
 """Offset-equivariant batch normalisation, with the rectifier that follows it."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -16,6 +18,7 @@ from keras_equivariant.layers.feature_groups import (
     square_sums,
     statistics_dtype,
 )
+from keras_equivariant.typing import Activation, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -63,15 +66,15 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
 
     def __init__(
         self,
-        axis=-1,
-        momentum=0.99,
-        epsilon=1e-3,
-        center=True,
-        scale=True,
-        feature_groups=3,
-        activation=None,
-        **kwargs,
-    ):
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        feature_groups: int = 3,
+        activation: Activation = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
         if axis != -1:
             raise ValueError(f"`axis` must be -1. Received: axis={axis}")
@@ -81,11 +84,11 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         self.activation = activation
         self.supports_masking = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         check_channels(self.feature_groups, input_shape[-1], "channels")
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.renorm or self.synchronized:
             means = self._group_means(inputs)
             outputs = shifted(super().call(shifted(inputs, -means), training=training), means)
@@ -135,5 +138,5 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
             moving.assign(ops.cast(moving, x.dtype) * self.momentum + value * (1 - self.momentum))
         return mean, variance
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_groups": self.feature_groups, "activation": self.activation}

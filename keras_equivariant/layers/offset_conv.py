@@ -1,5 +1,8 @@
 """Offset-equivariant convolutions."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -13,21 +16,30 @@ from keras_equivariant.layers.feature_groups import (
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
 
 class _OffsetConv(ProjectedKernel):
     """Sees the group means beyond the borders; goes before a Keras convolution."""
 
+    # Of the Keras convolution.
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    data_format: str
+    convolution_op: Callable[[Tensor, Tensor], Tensor]
+
     def _project(self, feature_groups, **projection):
         check_channels_last(self.data_format)
-        if getattr(self, "groups", 1) != 1:
-            raise ValueError(f"`groups` must be 1. Received: groups={self.groups}")
+        groups = getattr(self, "groups", 1)
+        if groups != 1:
+            raise ValueError(f"`groups` must be 1. Received: groups={groups}")
         super()._project(feature_groups, "filters", **projection)
 
     def _reaches_over_borders(self):
         return self.padding == "same" and max(*self.kernel_size, *self.strides) > 1
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         means = None
         if self._reaches_over_borders():
             # Where the mean is zero, padding with zeros is padding with the mean.
@@ -91,25 +103,25 @@ class OffsetConv2D(_OffsetConv, keras.layers.Conv2D):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        feature_groups=3,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Size,
+        strides: Size = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size = (1, 1),
+        groups: int = 1,
+        activation: Activation = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        feature_groups: int = 3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             filters,
             kernel_size,
@@ -170,11 +182,13 @@ class OffsetGroupConv2D(_OffsetConv, GroupConv2D):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equations 10 and 11.
     """
 
-    def __init__(self, filters, kernel_size, symmetry="p4", feature_groups=3, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: Size, symmetry: str = "p4", feature_groups: int = 3, **kwargs: Any
+    ) -> None:
         super().__init__(filters, kernel_size, symmetry, **kwargs)
         self._project(feature_groups)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return split_orientations(super().convolution_op(inputs, kernel), get_symmetry(self.symmetry).order)
 
 
@@ -234,25 +248,25 @@ class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        output_padding=None,
-        data_format=None,
-        dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        feature_groups=3,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_size: Size,
+        strides: Size = (1, 1),
+        padding: str = "valid",
+        output_padding: Size | None = None,
+        data_format: str | None = None,
+        dilation_rate: Size = (1, 1),
+        activation: Activation = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        feature_groups: int = 3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             filters,
             kernel_size,
@@ -277,7 +291,7 @@ class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
     def _reaches_over_borders(self):
         return self.kernel_size != self.strides or self.output_padding is not None
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return ops.conv_transpose(
             inputs,
             kernel,
@@ -288,5 +302,5 @@ class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
             data_format=self.data_format,
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(super().compute_output_shape(input_shape))

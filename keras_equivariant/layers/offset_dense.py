@@ -1,9 +1,12 @@
 """Offset-equivariant dense layer."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_equivariant.layers.feature_groups import ProjectedKernel
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -54,19 +57,19 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
 
     def __init__(
         self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        feature_groups=3,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        feature_groups: int = 3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,
@@ -84,11 +87,11 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         if self.quantization_mode is not None:
             self._refuse(self.quantization_mode)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         # On PyTorch, `ops.matmul` computes float64 in float32.
         return self._finish(ops.einsum("...i,io->...o", inputs, self.kernel))
 
-    def quantize(self, mode=None, **kwargs):
+    def quantize(self, mode: str | None = None, **kwargs: Any) -> None:
         self._refuse(mode)
 
     def _refuse(self, mode):

@@ -1,12 +1,16 @@
 """Padding with the values of the data itself."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
+
+from keras_equivariant.typing import Tensor
 
 PADDINGS_FROM_DATA = ("reflect", "wrap")
 
 
-def pad_from_data(x, windows, mode):
+def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:
     """Pads the spatial axes of a planar map with `window - 1` of its own cells, one more after it if that is odd.
 
     Args:

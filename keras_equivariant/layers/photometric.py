@@ -5,19 +5,22 @@ functions of the same names.
 """
 
 import sys
+from typing import Any
 
 import keras
 from keras import ops
+
+from keras_equivariant.typing import Shape, Tensor
 
 
 class _Photometric(keras.layers.Layer):
     """A layer without state that takes tensors of TensorFlow too, whatever the backend."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.built = True
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         dtype = str(getattr(inputs, "dtype", "float"))
         if "float" not in dtype:
             raise ValueError(
@@ -27,7 +30,7 @@ class _Photometric(keras.layers.Layer):
             return self.call(inputs, *args, **kwargs)
         return super().__call__(inputs, *args, **kwargs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
 
@@ -102,16 +105,16 @@ class LogRGB(_Photometric):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 23.
     """
 
-    def __init__(self, epsilon=2e-4, **kwargs):
+    def __init__(self, epsilon: float = 2e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not epsilon > 0:
             raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
         self.epsilon = epsilon
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return -_log(_at_least(inputs, self.epsilon))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
@@ -140,7 +143,7 @@ class InverseLogRGB(_Photometric):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 23.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return _functions(inputs).exp(-inputs)
 
 
@@ -172,7 +175,7 @@ class RemoveGamma(_Photometric):
         IEC 61966-2-1 (sRGB); [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.1.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return _remove_gamma(inputs)
 
 
@@ -204,7 +207,7 @@ class ApplyGamma(_Photometric):
         IEC 61966-2-1 (sRGB); [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.1.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return _apply_gamma(inputs)
 
 
@@ -252,7 +255,14 @@ class RandomIlluminant(_Photometric):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 22 and section 4.1.1.
     """
 
-    def __init__(self, saturation, gamma=True, in_prediction=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        saturation: float,
+        gamma: bool = True,
+        in_prediction: bool = False,
+        seed: int | keras.random.SeedGenerator | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= saturation <= 1:
             raise ValueError(f"`saturation` must be between 0 and 1. Received: saturation={saturation}")
@@ -262,7 +272,7 @@ class RandomIlluminant(_Photometric):
         self.seed = seed
         self.generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=None, hue=None):
+    def call(self, inputs: Tensor, training: bool | None = None, hue: Tensor | None = None) -> Tensor:
         if inputs.shape[-1] != 3:
             raise ValueError(f"`inputs` must have three channels. Received: inputs of shape {tuple(inputs.shape)}")
         if not (training or self.in_prediction):
@@ -282,7 +292,7 @@ class RandomIlluminant(_Photometric):
             return sys.modules["tensorflow"].random.uniform(shape, seed=self.seed)
         return keras.random.uniform(shape, seed=self.generator)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "saturation": self.saturation,

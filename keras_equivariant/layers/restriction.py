@@ -1,11 +1,14 @@
 """Fewer symmetries from some depth on."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -43,7 +46,7 @@ class SubgroupRestriction(keras.layers.Layer):
         [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3, subsampling on a subgroup.
     """
 
-    def __init__(self, symmetry, subgroup, **kwargs):
+    def __init__(self, symmetry: str, subgroup: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         group = get_symmetry(symmetry)
         members = group.subgroup(subgroup)
@@ -55,7 +58,7 @@ class SubgroupRestriction(keras.layers.Layer):
         self.supports_masking = True
         self._elements = group.product[members][:, representatives]  # h k, at row h and column k
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != self._dimension + 3 or input_shape[-2] != self._elements.size:
             raise ValueError(
                 f"`SubgroupRestriction` of {self.symmetry!r} needs a feature map "
@@ -64,17 +67,17 @@ class SubgroupRestriction(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         x = ops.take(inputs, self._elements.reshape(-1), axis=-2)
         return ops.reshape(x, (-1, *ops.shape(x)[1:-2], *self.compute_output_shape(inputs.shape)[-2:]))
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
         return None  # a mask says where the input counts; the output has other orientations
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         *space, _, channels = input_shape
         orientations, cosets = self._elements.shape
         return (*space, orientations, None if channels is None else cosets * channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "symmetry": self.symmetry, "subgroup": self.subgroup}

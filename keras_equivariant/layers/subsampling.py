@@ -1,7 +1,11 @@
 """Sub-sampling with a trainable gain and bias."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -48,18 +52,18 @@ class Subsampling2D(keras.layers.Layer):
 
     def __init__(
         self,
-        n=2,
-        activation=None,
-        reduction="sum",
-        use_bias=True,
-        beta_initializer=None,
-        bias_initializer="zeros",
-        beta_regularizer=None,
-        bias_regularizer=None,
-        beta_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        n: int = 2,
+        activation: Activation = None,
+        reduction: str = "sum",
+        use_bias: bool = True,
+        beta_initializer: Initializer = None,
+        bias_initializer: Initializer = "zeros",
+        beta_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        beta_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
@@ -76,7 +80,7 @@ class Subsampling2D(keras.layers.Layer):
         self.beta_constraint = keras.constraints.get(beta_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
         channels = input_shape[-1]
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
@@ -99,13 +103,13 @@ class Subsampling2D(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = self.beta * _REDUCTIONS[self.reduction](inputs, self.n)
         if self.use_bias:
             outputs = outputs + self.bias
         return self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         small = [size for size in input_shape[1:3] if size is not None and size < self.n]
         if len(input_shape) != 4 or input_shape[-1] is None or small:
             raise ValueError(
@@ -115,7 +119,7 @@ class Subsampling2D(keras.layers.Layer):
         batch, *space, channels = input_shape
         return (batch, *(None if size is None else size // self.n for size in space), channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "n": self.n,

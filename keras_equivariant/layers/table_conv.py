@@ -2,13 +2,16 @@
 
 import itertools
 import operator
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
-def all_pairs(channels):
+
+def all_pairs(channels: int) -> ConnectionTable:
     """The connection table with an output map for each pair of input maps.
 
     Args:
@@ -25,7 +28,7 @@ def all_pairs(channels):
     return tuple(itertools.combinations(range(channels), 2))
 
 
-def all_triplets(channels):
+def all_triplets(channels: int) -> ConnectionTable:
     """The connection table with an output map for each three input maps.
 
     Args:
@@ -42,7 +45,7 @@ def all_triplets(channels):
     return tuple(itertools.combinations(range(channels), 3))
 
 
-def lenet5_table():
+def lenet5_table() -> ConnectionTable:
     """The connection table of LeNet-5's layer C3, from 6 input maps to 16 output maps.
 
     Six maps read three neighbouring maps each, six read four neighbours, three read two pairs of neighbours, one reads
@@ -112,16 +115,16 @@ class TableConv2D(keras.layers.Conv2D):
 
     def __init__(
         self,
-        connection_table,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        data_format=None,
-        dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True,
-        **kwargs,
-    ):
+        connection_table: ConnectionTable,
+        kernel_size: Size,
+        strides: Size = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size = (1, 1),
+        activation: Activation = None,
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
         connection_table = _checked(connection_table)
         super().__init__(
             len(connection_table),
@@ -140,7 +143,7 @@ class TableConv2D(keras.layers.Conv2D):
             raise ValueError(f"`groups` must be left out: the table says it all. Received: groups={self.groups}")
         self.connection_table = connection_table
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = 1 + max(map(max, self.connection_table))
         if len(input_shape) != 4 or input_shape[-1] != channels:
             raise ValueError(
@@ -184,7 +187,7 @@ class TableConv2D(keras.layers.Conv2D):
         return ops.take(ops.concatenate(drawn, axis=-1), np.argsort(by_width), axis=-1)
 
     @property
-    def expanded_kernel(self):
+    def expanded_kernel(self) -> Tensor:
         """The kernel of the ordinary convolution, `(*kernel_size, channels, filters)`, zero where not connected."""
         return self._expand(self.kernel)
 
@@ -193,13 +196,13 @@ class TableConv2D(keras.layers.Conv2D):
         kernel = ops.concatenate([kernel, ops.zeros_like(kernel[..., :1])], axis=-1)
         return ops.take(kernel, self._sources, axis=-1)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return super().convolution_op(inputs, self._expand(kernel))
 
-    def enable_lora(self, rank, **kwargs):
+    def enable_lora(self, rank: int, **kwargs: Any) -> None:
         raise ValueError(f"`TableConv2D` has no low-rank adaptation. Received: rank={rank}")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for implied in ("filters", "groups"):
             del config[implied]
