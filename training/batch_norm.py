@@ -1,6 +1,7 @@
 """Population statistics for batch normalisation."""
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -27,7 +28,7 @@ def reestimate_batch_norm(model, batches):
     count, means, squares = 0, [0.0] * len(norms), [0.0] * len(norms)
     for images, _ in batches:
         count += len(images)
-        for i, (mean, variance) in enumerate(statistics.predict_on_batch(images)):
+        for i, (mean, variance) in enumerate(statistics.predict_on_batch(np.asarray(images))):
             means[i] = means[i] + len(images) * mean.astype("float64")
             squares[i] = squares[i] + len(images) * (variance + mean.astype("float64") ** 2)
     if count == 0:

@@ -57,6 +57,23 @@ def workers(distribution):
     return int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"]), int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"])
 
 
+def on_this_host(model, distribution):
+    """The model for what follows a training, which every host does by itself.
+
+    Args:
+        model: A functional `keras.Model`, trained in that distribution, which has ended.
+        distribution: As in `distributed`.
+
+    Returns:
+        The model itself, or a copy of it whose variables are on this host alone.
+    """
+    if distribution != "jax":
+        return model
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def _logical_devices():
     """All GPUs, or where there are none, all (possibly virtual) CPUs."""
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"

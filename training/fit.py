@@ -16,7 +16,7 @@ from training import data as datasets
 from training.augmentations import get_augmentation
 from training.batch_norm import reestimate_batch_norm
 from training.checkpoint import Checkpoint
-from training.devices import check_distribution, distributed, synchronise_batch_norm, workers
+from training.devices import check_distribution, distributed, on_this_host, synchronise_batch_norm, workers
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
 from training.pipelines import training_batches
@@ -60,6 +60,10 @@ def fit(recipe, output, resume=False, data_dir=None):
     save_preprocessing(run.preprocessing, preprocess)
     with distributed(recipe.distribution):
         model, history, seconds = _train(recipe, data, preprocess, run)
+    model = on_this_host(model, recipe.distribution)
+    if recipe.reestimate_batch_norm:
+        steps = len(data.train) // recipe.batch_size
+        reestimate_batch_norm(model, _training_batches(recipe, data, preprocess, recipe.epochs).take(steps))
     if recipe.precision == "mixed_bfloat16":
         model = in_float32(model, recipe)  # 16 bits are for training: no two runtimes round them alike
     images = np.asarray(preprocess(data.test.first(CHECKED_IMAGES).scaled_images()))
@@ -188,8 +192,6 @@ def _train(recipe, data, preprocess, run):
     seconds = time.perf_counter() - start
     checkpoint.raise_if_failed()
     synchronise_batch_norm(model, False)
-    if recipe.reestimate_batch_norm:
-        reestimate_batch_norm(model, _training_batches(recipe, data, preprocess, recipe.epochs).take(steps))
     return model, checkpoint.history, seconds
 
 

@@ -109,7 +109,7 @@ def lit_batches(split, preprocess, batch_size, saturation):
 
 def wrong_predictions(model, batches):
     """Whether the largest logit is that of another class, for each image of batches of `(images, labels)`."""
-    return np.concatenate([model.predict_on_batch(x).argmax(axis=1) != y.numpy() for x, y in batches])
+    return np.concatenate([model.predict_on_batch(np.asarray(x)).argmax(axis=1) != y.numpy() for x, y in batches])
 
 
 def test_saturations(model, data, preprocess):

@@ -12,6 +12,7 @@ import pytest
 from helpers import ROOT, run_python
 
 from training.devices import check_distribution
+from training.run_folder import read_json
 
 MODELS = ["p4cnn", "offset_resnet20"]
 JAX_RATES, JAX_TOLERANCE = {"p4cnn": 3e-5, "offset_resnet20": 1e-3}, 1e-4
@@ -80,15 +81,11 @@ def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9 * max(1, np.abs(a).max()))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
-@pytest.mark.parametrize("model", MODELS)
-def test_two_hosts_on_jax(model, tmp_path):
-    """In 32 bits, rounding now and then carries an activation across the kink of a rectifier, and a single one of them
-    changes p4cnn's gradient by percents, on one device as on two: hence its small rate."""
-    printed = run_python(
-        TRAIN, "none", model, "float32", JAX_RATES[model], 1, tmp_path / "one.npz", KERAS_BACKEND="jax"
-    )
-    assert float(printed.split()[-2]) > 5 * JAX_TOLERANCE
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
+
+
+def run_on_two_hosts(*commands):
+    """Runs a command of Python on each of two JAX processes that find one another; returns what they print."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -103,36 +100,51 @@ def test_two_hosts_on_jax(model, tmp_path):
     }
     hosts = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                TRAIN,
-                "jax",
-                model,
-                "float32",
-                str(JAX_RATES[model]),
-                "1",
-                str(tmp_path / f"host{i}.npz"),
-            ],
+            [sys.executable, *map(str, command)],
             env={**environment, "KERAS_DISTRIBUTION_PROCESS_ID": str(i)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for i in range(2)
+        for i, command in enumerate(commands)
     ]
+    printed = []
     try:
         for host in hosts:
-            printed, errors = host.communicate(timeout=900)
+            output, errors = host.communicate(timeout=900)
             assert host.returncode == 0, errors[-3000:]
-            assert float(printed.split()[-1]) < 1e-6
+            printed.append(output)
     finally:
         for host in hosts:
             host.kill()
+    return printed
+
+
+@needs_jax
+@pytest.mark.parametrize("model", MODELS)
+def test_two_hosts_on_jax(model, tmp_path):
+    """In 32 bits, rounding now and then carries an activation across the kink of a rectifier, and a single one of them
+    changes p4cnn's gradient by percents, on one device as on two: hence its small rate."""
+    arguments = (model, "float32", JAX_RATES[model], 1)
+    printed = run_python(TRAIN, "none", *arguments, tmp_path / "one.npz", KERAS_BACKEND="jax")
+    assert float(printed.split()[-2]) > 5 * JAX_TOLERANCE
+    paths = [tmp_path / f"host{i}.npz" for i in range(2)]
+    for printed in run_on_two_hosts(*[("-c", TRAIN, "jax", *arguments, path) for path in paths]):
+        assert float(printed.split()[-1]) < 1e-6
     one = load(tmp_path / "one.npz")
-    for i in range(2):
-        for a, b in zip(one, load(tmp_path / f"host{i}.npz"), strict=True):
+    for path in paths:
+        for a, b in zip(one, load(path), strict=True):
             np.testing.assert_allclose(b, a, rtol=JAX_TOLERANCE, atol=JAX_TOLERANCE * max(1, np.abs(a).max()))
+
+
+@needs_jax
+def test_command_line_on_two_hosts(tmp_path):
+    command = ("-m", "training", "fit", "bouvrie_digits", "--epochs", 1, "--distribute", "jax", "--output")
+    folders = [tmp_path / f"host{i}" for i in range(2)]
+    run_on_two_hosts(*[(*command, folder) for folder in folders])
+    metrics = [read_json(folder / "metrics.json") for folder in folders]
+    assert metrics[0]["test_error"] == metrics[1]["test_error"] < 50
+    assert max(metrics[0][f"{name}_difference"] for name in ("keras", "saved_model")) < 1e-5
 
 
 def test_the_backend_must_suit(tensorflow_backend):

@@ -11,7 +11,7 @@ from keras_equivariant.layers import LogRGB
 from keras_equivariant.losses import ReproductionAngularError
 from training.checkpoint import Checkpoint
 from training.data import Split
-from training.devices import distributed, workers
+from training.devices import distributed, on_this_host, workers
 from training.export import export
 from training.fit import CHECKED_IMAGES, build_optimizer, check_batch_size, check_names, run_config
 from training.illumination.evaluation import cross_validated_errors, deviation_from_equivariance
@@ -50,6 +50,7 @@ def fit(recipe, output, resume=False, data_dir=None):
         trained = [_train(recipe, data, fold, run) for fold in np.unique(data.folds)]
     seconds = time.perf_counter() - start
     models, histories = zip(*trained, strict=True)
+    models = [on_this_host(model, recipe.distribution) for model in models]
     history = _mean_history(histories)
     write_history(run.history, history)
     model = _mean_of(models)
