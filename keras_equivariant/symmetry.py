@@ -137,9 +137,12 @@ class SymmetryGroup:
             each value comes from, or -1 where that lies outside of the array or between its cells.
 
         Raises:
-            ValueError: If `size` has not as many axes as the group has dimensions.
+            ValueError: If `size` has not as many axes, of positive length, as the group has dimensions, or there is
+                no such element.
         """
         size = turned = self._checked(size)
+        if not isinstance(element, int | np.integer) or not 0 <= element < self.order:
+            raise ValueError(f"`element` must be an int from 0 to {self.order - 1}. Received: element={element!r}")
         if self.permutes_axes(element):
             turned = tuple(int(n) for n in (np.abs(self.matrices[element]) @ size[::-1])[::-1])
         source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
@@ -155,7 +158,7 @@ class SymmetryGroup:
             Boolean array of that shape.
 
         Raises:
-            ValueError: If `size` has not as many axes as the group has dimensions.
+            ValueError: If `size` has not as many axes, of positive length, as the group has dimensions.
 
         Example:
 
@@ -168,11 +171,13 @@ class SymmetryGroup:
         return np.all(cells >= 0, axis=0)
 
     def _checked(self, size):
-        if len(size) != self.dimension:
+        size = tuple(size)
+        if len(size) != self.dimension or not all(isinstance(n, int | np.integer) and n > 0 for n in size):
             raise ValueError(
-                f"`size` must have {self.dimension} axes for the symmetry {self.name!r}. Received: size={tuple(size)}"
+                f"`size` must have {self.dimension} axes of positive length for the symmetry {self.name!r}. "
+                f"Received: size={size}"
             )
-        return tuple(size)
+        return size
 
 
 def get_symmetry(name: str) -> SymmetryGroup:

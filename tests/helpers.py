@@ -65,21 +65,44 @@ def gradients(layer, x, upstream):
     return [to_numpy(gradient) for gradient in found]
 
 
+def example_of(shape):
+    """Random numbers of a shape, or a list of arrays for a list of shapes."""
+    if isinstance(shape, list):
+        return [random_array(*one, seed=i) for i, one in enumerate(shape)]
+    return random_array(*shape)
+
+
+def inputs_of(shape):
+    """The `keras.Input` of a shape with its batch, or a list of them for a list of shapes."""
+    if isinstance(shape, list):
+        return [keras.Input(one[1:]) for one in shape]
+    return keras.Input(shape[1:])
+
+
+def copy_of(layer, dtype=None):
+    """A layer of the same configuration; of another dtype, also of the layer that it wraps, if one is given."""
+    config = layer.get_config()
+    if dtype is not None:
+        for one in (config, config["layer"]["config"]) if isinstance(config.get("layer"), dict) else (config,):
+            one["dtype"] = dtype
+    return type(layer).from_config(config)
+
+
 def check_layer(layer_class, arguments, input_shape):
     """What every layer must do, whatever it computes.
 
     Args:
         layer_class: The class.
         arguments: Dictionary of constructor arguments, as few as possible at their defaults.
-        input_shape: Shape of an input, with the batch.
+        input_shape: Shape of an input, with the batch; a list of shapes if there are several inputs.
     """
-    x = random_array(*input_shape)
+    x = example_of(input_shape)
     layer = layer_class(**arguments)
     y = layer(x)
 
     for name in arguments:
         assert name in layer.get_config(), f"{name} is missing from the configuration"
-    again = layer_class.from_config(layer.get_config())
+    again = copy_of(layer)
     assert again.get_config() == layer.get_config()
     again(x)
     again.set_weights(layer.get_weights())
@@ -88,8 +111,8 @@ def check_layer(layer_class, arguments, input_shape):
     assert type(registered) is layer_class
 
     assert layer.compute_output_shape(input_shape) == tuple(y.shape)
-    inputs = keras.Input(input_shape[1:])
-    trained = layer_class.from_config(layer.get_config())
+    inputs = inputs_of(input_shape)
+    trained = copy_of(layer)
     outputs = trained(inputs)
     assert outputs.shape == (None, *y.shape[1:])
 
@@ -101,7 +124,7 @@ def check_layer(layer_class, arguments, input_shape):
     for variable, value in zip(trained.trainable_variables, before, strict=True):
         assert (to_numpy(variable) != value).any(), f"a training step has not changed {variable.path}"
 
-    assert "bfloat16" in str(layer_class(**arguments, dtype="mixed_bfloat16")(x).dtype)
+    assert "bfloat16" in str(copy_of(layer, "mixed_bfloat16")(x).dtype)
 
 
 def run_python(code, *arguments, **environment):

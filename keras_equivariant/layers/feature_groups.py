@@ -1,5 +1,6 @@
 """Blocks of channels that share an offset: their means, and layers whose kernel respects them."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -86,16 +87,20 @@ def shifted(x: Tensor, values: Tensor) -> Tensor:
 
     To subtract, shift by the negative: the gradient of a difference negates a whole map, not a few values.
     """
-    return _by_rows(ops.add, x, values)
+    return _by_rows(operator.add, x, values)
 
 
 def scaled(x: Tensor, values: Tensor) -> Tensor:
     """Multiplies by `values`, `(batch, channels)` or `(channels,)` for all positions."""
-    return _by_rows(ops.multiply, x, values)
+    return _by_rows(operator.mul, x, values)
 
 
 def _by_rows(operation, x, values):
-    """An operation of a map and of values that are the same at all positions of it."""
+    """An operation of a map and of values that are the same at all positions of it.
+
+    An operator of Python: on TensorFlow, `ops.add` takes one value for each image for one for each channel, or row, if
+    there are as many of these as images.
+    """
     values = ops.cast(values, x.dtype)
     width = ops.shape(x)[-2] if len(x.shape) > 2 else None
     if len(values.shape) > 2 or not isinstance(width, int):
@@ -157,6 +162,8 @@ class ProjectedKernel(keras.layers.Layer):
                 f"Received: kernel_constraint={given!r}"
             )
         self.kernel_constraint = needed
+        if getattr(self, "lora_rank", None):
+            self.enable_lora(self.lora_rank)
 
     def build(self, input_shape: Shape) -> None:
         check_channels(self.feature_groups, input_shape[-1], "channels")
@@ -166,6 +173,12 @@ class ProjectedKernel(keras.layers.Layer):
         if kwargs.get("name") == "kernel":
             kwargs["initializer"] = projected(kwargs["initializer"], self.kernel_constraint)
         return super().add_weight(*args, **kwargs)
+
+    def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
+        raise ValueError(
+            f"`{type(self).__name__}` has no low-rank adaptation: a kernel added to its own would leave the "
+            f"offset-equivariant ones. Train its kernel. Received: rank={rank}"
+        )
 
     def _finish(self, outputs, means=None):
         """Adds the bias, and the group means that were taken away from the input; then the activation, by eq. 19."""

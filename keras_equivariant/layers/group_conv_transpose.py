@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
+from keras_equivariant.layers.padding import check_output_padding
 from keras_equivariant.sampling import is_transpose_centred, warn_of
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
@@ -30,7 +31,8 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         symmetry: Name of the symmetry group.
         strides: int or pair of ints, in pixels.
         padding: `"valid"` or `"same"`.
-        output_padding: As in `keras.layers.Conv2DTranspose`. With 0 every layer is exactly equivariant.
+        output_padding: As in `keras.layers.Conv2DTranspose`. With 0, which `"same"` padding allows for windows of odd
+            size only, every layer is exactly equivariant.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         dilation_rate: int or pair of ints, in pixels.
         activation: As in `keras.layers.Conv2DTranspose`.
@@ -55,7 +57,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
 
     Raises:
         ValueError: If a name is unknown, the data format is not `"channels_last"`, the group does not map the kernel
-            onto itself, or the input has another number of orientations.
+            onto itself, the output padding does not suit the window, or the input has another number of orientations.
 
     Example:
 
@@ -119,6 +121,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
             group.subgroup(output_subgroup)
         if self.data_format != "channels_last":
             raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_output_padding(self)
         self.symmetry = symmetry
         self.output_subgroup = output_subgroup
 

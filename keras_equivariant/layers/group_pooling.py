@@ -8,6 +8,8 @@ from keras_equivariant.layers.orientations import merge_orientations, split_orie
 from keras_equivariant.sampling import warn_if_broken
 from keras_equivariant.typing import Shape, Size, Tensor
 
+_PADDINGS = ("valid", "same")
+
 
 class _GroupPooling(keras.layers.Layer):
     """Pools each orientation as a planar map, whatever the group; goes before a Keras pooling class."""
@@ -20,7 +22,7 @@ class _GroupPooling(keras.layers.Layer):
 
     def __init__(
         self,
-        pool_size: Size,
+        pool_size: Size = (2, 2),
         strides: Size | None = None,
         padding: str = "valid",
         data_format: str | None = None,
@@ -32,6 +34,8 @@ class _GroupPooling(keras.layers.Layer):
         )
         if self.data_format != "channels_last":
             raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        if padding not in _PADDINGS:
+            raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
         self.input_spec = keras.layers.InputSpec(ndim=len(self.pool_size) + 3)
         self.supports_masking = True
 

@@ -15,6 +15,7 @@ from keras_equivariant.layers.feature_groups import (
 )
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
+from keras_equivariant.layers.padding import check_output_padding
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
@@ -209,7 +210,7 @@ class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
         kernel_size: As in `keras.layers.Conv2DTranspose`.
         strides: As in `keras.layers.Conv2DTranspose`.
         padding: `"valid"` or `"same"`.
-        output_padding: As in `keras.layers.Conv2DTranspose`.
+        output_padding: As in `keras.layers.Conv2DTranspose`; at least 1 for windows of even size with `"same"` padding.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         dilation_rate: As in `keras.layers.Conv2DTranspose`.
         activation: As in `keras.layers.Conv2DTranspose`, but of the map without its group means, which are added
@@ -286,6 +287,7 @@ class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        check_output_padding(self)
         self._project(feature_groups, transposed=True, strides=self.strides)
 
     def _reaches_over_borders(self):

@@ -8,6 +8,11 @@ from keras import ops
 from keras_equivariant.layers.feature_groups import ProjectedKernel
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
+_NOT_QUANTISED = (
+    "`OffsetDense` must not be quantised: rounding takes its kernel out of the offset-equivariant ones. Leave it in "
+    "floating point. Received: {}"
+)
+
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
 class OffsetDense(ProjectedKernel, keras.layers.Dense):
@@ -34,7 +39,8 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         kernel_constraint: `None`; the projection takes its place.
         bias_constraint: As in `keras.layers.Dense`.
         feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
-        **kwargs: As in `keras.layers.Layer`. Quantisation would break the constraint and is refused.
+        **kwargs: As in `keras.layers.Layer`. Quantisation and low-rank adaptation would break the constraint and are
+            refused.
 
     Input shape:
         `(batch, ..., features)`.
@@ -44,7 +50,7 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
 
     Raises:
         ValueError: If input features or units are not multiples of `feature_groups`, another constraint is given, or
-            the layer is quantised.
+            the dtype policy or `lora_rank` asks for what is refused.
 
     Example:
 
@@ -85,17 +91,14 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         )
         self._project(feature_groups, "units")
         if self.quantization_mode is not None:
-            self._refuse(self.quantization_mode)
+            raise ValueError(_NOT_QUANTISED.format(f"dtype={self.dtype_policy.name!r}"))
+        # An activation is taken about means over all positions, masked ones too.
+        self.supports_masking = self.activation in (None, keras.activations.linear)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         # On PyTorch, `ops.matmul` computes float64 in float32.
         return self._finish(ops.einsum("...i,io->...o", inputs, self.kernel))
 
     def quantize(self, mode: str | None = None, **kwargs: Any) -> None:
-        self._refuse(mode)
-
-    def _refuse(self, mode):
-        raise ValueError(
-            f"`OffsetDense` must not be quantised: its kernel would leave the offset-equivariant ones. "
-            f"Received: mode={mode!r}"
-        )
+        # What `keras.Model.quantize` takes for a layer to leave as it is, with a warning.
+        raise NotImplementedError(_NOT_QUANTISED.format(f"mode={mode!r}"))

@@ -1,4 +1,4 @@
-"""Padding with the values of the data itself."""
+"""Padding with the values of the data itself, and what is added to outputs."""
 
 from collections.abc import Sequence
 
@@ -30,3 +30,17 @@ def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:
             cells = cells % (last + 1) if mode == "wrap" else last - abs(last - abs(cells))
             x = ops.take(x, cells, axis=axis)
     return x
+
+
+def check_output_padding(layer):
+    """Raises a ValueError for an output of a transposed convolution that no convolution maps back to the input's size.
+
+    Keras finds the size to be the window's less `2 * (window // 2)` for `"same"`, and leaves the rest to the backends.
+    """
+    extra = layer.output_padding
+    for axis in range(layer.rank if extra is not None and layer.padding == "same" else 0):
+        if extra[axis] == 0 and ((layer.kernel_size[axis] - 1) * layer.dilation_rate[axis]) % 2 == 1:
+            raise ValueError(
+                f"`output_padding` must be at least 1, or None, for padding='same' and a window of even size. "
+                f"Received: output_padding={extra}, kernel_size={layer.kernel_size}"
+            )

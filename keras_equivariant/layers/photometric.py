@@ -18,6 +18,7 @@ class _Photometric(keras.layers.Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.supports_masking = True  # each pixel stays in its place
         self.built = True
 
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -142,6 +142,8 @@ class TableConv2D(keras.layers.Conv2D):
         if self.groups != 1:
             raise ValueError(f"`groups` must be left out: the table says it all. Received: groups={self.groups}")
         self.connection_table = connection_table
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank)
 
     def build(self, input_shape: Shape) -> None:
         channels = 1 + max(map(max, self.connection_table))
@@ -199,8 +201,11 @@ class TableConv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return super().convolution_op(inputs, self._expand(kernel))
 
-    def enable_lora(self, rank: int, **kwargs: Any) -> None:
-        raise ValueError(f"`TableConv2D` has no low-rank adaptation. Received: rank={rank}")
+    def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
+        raise ValueError(
+            f"`TableConv2D` has no low-rank adaptation: its kernels are stored one by one. Train them. "
+            f"Received: rank={rank}"
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

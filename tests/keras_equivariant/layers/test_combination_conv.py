@@ -121,23 +121,6 @@ def test_penalties_are_those_of_the_mixing_weights():
 
 
 def test_layer_conventions():
-    arguments = {
-        "filters": 5,
-        "kernel_size": (3, 2),
-        "strides": (2, 2),
-        "padding": "same",
-        "activation": "tanh",
-        "depthwise_initializer": "he_normal",
-        "pointwise_initializer": "random_normal",
-        "bias_initializer": "ones",
-        "depthwise_regularizer": "l2",
-        "bias_regularizer": "l1",
-        "depthwise_constraint": "max_norm",
-        "mixing": "sparsemax",
-        "mixing_regularizer": EntropyRegularizer(0.5),
-        "name": "combination",
-    }
-    check_layer(CombinationConv2D, arguments, (2, 6, 8, 4))
     check_layer(
         CombinationConv2D,
         {"filters": 5, "kernel_size": 3, "dilation_rate": (2, 2), "use_bias": False, "pointwise_regularizer": "l2"},

@@ -66,8 +66,6 @@ def test_pooled_over_p4_and_convolved_on_it_is_equivariant_under_all_eight(size)
 
 
 def test_layer_conventions():
-    arguments = {"kernel_size": (2, 3), "strides": (2, 2), "padding": "valid", "name": "centring"}
-    check_layer(GridCentring2D, arguments, (2, 7, 6, 4, 3))
     check_layer(GridCentring2D, {}, (2, 6, 7, 3))
 
 

@@ -90,26 +90,6 @@ def test_the_trivial_symmetry_is_an_ordinary_convolution():
 
 
 def test_layer_conventions():
-    full = {
-        "filters": 4,
-        "kernel_size": (3, 3),
-        "symmetry": "p4m",
-        "strides": (2, 2),
-        "padding": "same",
-        "output_padding": (0, 0),
-        "data_format": "channels_last",
-        "activation": "relu",
-        "kernel_initializer": "he_normal",
-        "bias_initializer": "ones",
-        "kernel_regularizer": "l2",
-        "bias_regularizer": "l1",
-        "activity_regularizer": "l2",
-        "kernel_constraint": "max_norm",
-        "bias_constraint": "non_neg",
-        "output_subgroup": "p4",
-        "name": "up",
-    }
-    check_layer(GroupConv2DTranspose, full, (2, 5, 5, 8, 3))
     check_layer(GroupConv2DTranspose, {"filters": 2, "kernel_size": 3, "use_bias": False}, (2, 4, 5, 4, 3))
     planar = {"filters": 2, "kernel_size": 3, "symmetry": "pm", "output_subgroup": "pm", "dilation_rate": (1, 1)}
     check_layer(GroupConv2DTranspose, planar, (2, 4, 5, 2, 3))

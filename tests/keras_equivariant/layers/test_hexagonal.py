@@ -124,8 +124,6 @@ print(np.abs(np.asarray(model(x)) - y).max())
 
 
 def test_layer_conventions():
-    check_layer(HexagonalResampling2D, {"size": 5, "spacing": 1.5, "name": "hexagons"}, (2, 8, 9, 3))
-    check_layer(HexagonalMask2D, {"name": "mask"}, (2, 5, 5, 3))
     check_layer(HexagonalMask2D, {}, (2, 5, 5, 6, 3))
 
 

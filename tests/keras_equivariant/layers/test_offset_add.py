@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error, to_numpy
+from helpers import TOLERANCES, check_layer, random_array, relative_error, to_numpy
 from offsets import offset_error, pooled, spread
 
 from keras_equivariant.equivariance import equivariance_error
@@ -83,27 +83,8 @@ def test_concatenate(shape, groups, dtype):
     assert offset_error(layer, inputs, groups) < TOLERANCES[dtype]
 
 
-@pytest.mark.parametrize(
-    "layer, shapes",
-    [
-        (OffsetAdd(2, 2, name="add"), [(3, 3, 6), (5, 5, 4)]),
-        (OffsetAffineCombination([2.0, -1.0], name="combine"), [(3, 4), (3, 4)]),
-        (OffsetAffineCombination(name="combine"), [(3, 4), (3, 4)]),
-        (OffsetConcatenate(2, name="concatenate"), [(3, 4), (3, 2)]),
-    ],
-)
-def test_layer_conventions(layer, shapes, tmp_path):
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert type(again) is type(layer) and again.get_config() == layer.get_config()
-    inputs = [keras.Input((None, *shape[1:])) for shape in shapes]
-    model = keras.Model(inputs, again(inputs))
-    x = [random_array(2, *shape, seed=i) for i, shape in enumerate(shapes)]
-    y = to_numpy(model(x))
-    assert again.compute_output_shape([v.shape for v in x]) == y.shape
-    model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(to_numpy(keras.models.load_model(tmp_path / "model.keras")(x)), y)
-    mixed = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
-    assert "bfloat16" in str(mixed(x).dtype)
+def test_layer_conventions():
+    check_layer(OffsetAffineCombination, {}, [(2, 3, 4), (2, 3, 4)])
 
 
 def zeros(*shapes):

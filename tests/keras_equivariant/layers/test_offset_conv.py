@@ -216,34 +216,10 @@ print(np.abs(layer.kernel_constraint(kernel) - kernel).max())
     assert float(run_python(code)) < 1e-6
 
 
-FULL_CONFIGURATION = {
-    "filters": 6,
-    "kernel_size": (3, 2),
-    "strides": (2, 1),
-    "padding": "same",
-    "data_format": "channels_last",
-    "activation": "tanh",
-    "kernel_initializer": "he_normal",
-    "bias_initializer": "ones",
-    "kernel_regularizer": "l2",
-    "bias_regularizer": "l1",
-    "activity_regularizer": "l2",
-    "bias_constraint": "non_neg",
-    "feature_groups": 2,
-    "name": "conv",
-}
-
-
 def test_layer_conventions():
-    check_layer(OffsetConv2D, FULL_CONFIGURATION, (2, 6, 5, 4))
     check_layer(OffsetConv2D, {"filters": 3, "kernel_size": 3, "dilation_rate": (2, 2)}, (2, 6, 5, 3))
-    check_layer(OffsetConv2DTranspose, FULL_CONFIGURATION, (2, 6, 5, 4))
     arguments = {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": (1, 1), "use_bias": False}
     check_layer(OffsetConv2DTranspose, arguments, (2, 6, 5, 3))
-    group_arguments = {**FULL_CONFIGURATION, "kernel_size": 3, "strides": 1, "symmetry": "p4m", "input_subgroup": "p4"}
-    check_layer(OffsetGroupConv2D, group_arguments, (2, 6, 6, 2, 4))
-    dense = {key: FULL_CONFIGURATION[key] for key in list(FULL_CONFIGURATION)[5:]}
-    check_layer(OffsetDense, {"units": 4, **dense}, (2, 5, 6))
 
 
 def test_spatial_sizes_may_be_unknown():
@@ -296,9 +272,3 @@ def test_dense_refuses_what_would_break_the_constraint():
         OffsetDense(6)(random_array(1, 4))
     with pytest.raises(ValueError, match="must not be quantised"):
         OffsetDense(6, dtype="int8_from_float32")
-    layer = OffsetDense(6)
-    layer(random_array(1, 3))
-    with pytest.raises(ValueError, match="must not be quantised.*Received: mode='int8'"):
-        layer.quantize("int8")
-    with pytest.raises(ValueError, match="Lora"):
-        layer.enable_lora(1)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import check_layer, random_array, relative_error, to_numpy
+from helpers import random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error, transform_feature_map
 from keras_equivariant.layers import GroupConv2D, SubgroupRestriction
@@ -54,10 +54,6 @@ def test_a_network_that_loses_symmetry_in_the_middle():
     x = random_array(2, 7, 8, 3)
     assert equivariance_error(model, x, "pm") < 1e-5
     assert model.output_shape == (2, 3, 4, 2, 4)
-
-
-def test_layer_conventions():
-    check_layer(SubgroupRestriction, {"symmetry": "p4m", "subgroup": "p2", "name": "fewer"}, (2, 4, 5, 8, 3))
 
 
 @pytest.mark.parametrize(

@@ -49,19 +49,6 @@ def test_starts_from_the_mean_of_each_block():
 
 
 def test_layer_conventions():
-    arguments = {
-        "n": 3,
-        "activation": "tanh",
-        "reduction": "decimate",
-        "beta_initializer": "ones",
-        "bias_initializer": "ones",
-        "beta_regularizer": "l2",
-        "bias_regularizer": "l1",
-        "beta_constraint": "non_neg",
-        "bias_constraint": "max_norm",
-        "name": "subsampling",
-    }
-    check_layer(Subsampling2D, arguments, (2, 7, 6, 3))
     check_layer(Subsampling2D, {"use_bias": False}, (2, 7, 6, 3))
 
 

@@ -85,20 +85,6 @@ def test_initialisers_see_the_true_fan_in():
 
 
 def test_layer_conventions():
-    arguments = {
-        "connection_table": [list(inputs) for inputs in UNEVEN],
-        "kernel_size": (3, 2),
-        "strides": (2, 2),
-        "padding": "same",
-        "activation": "tanh",
-        "kernel_initializer": "he_normal",
-        "bias_initializer": "ones",
-        "kernel_regularizer": "l2",
-        "bias_regularizer": "l1",
-        "kernel_constraint": "max_norm",
-        "name": "table",
-    }
-    check_layer(TableConv2D, arguments, (2, 6, 7, 4))
     arguments = {"connection_table": UNEVEN, "kernel_size": 3, "dilation_rate": (2, 2), "use_bias": False}
     check_layer(TableConv2D, arguments, (2, 7, 8, 4))
 
@@ -130,10 +116,3 @@ def test_bad_arguments(arguments, shape, message):
         TableConv2D(**{"connection_table": UNEVEN, "kernel_size": 3, **arguments})(
             random_array(*(shape or (1, 8, 8, 4)))
         )
-
-
-def test_low_rank_adaptation_is_refused():
-    layer = TableConv2D(UNEVEN, 3)
-    layer.build((1, 8, 8, 4))
-    with pytest.raises(ValueError, match="no low-rank adaptation. Received: rank=2"):
-        layer.enable_lora(2)
