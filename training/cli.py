@@ -208,7 +208,6 @@ def _lights(arguments):
     if arguments.images < 1:
         raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
     errors, pictures = (os.path.join(arguments.output, name) for name in ("saturations.png", _PICTURES[task]))
-    os.makedirs(arguments.output, exist_ok=True)
     if task == "classification":
         draw_saturations(arguments.folders, errors)
         draw_predictions(arguments.folders, pictures, arguments.images, arguments.data_dir)

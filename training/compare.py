@@ -42,9 +42,16 @@ def compare_runs(paths):
 
 
 def read_history(path):
-    """Reads a run's `history.csv` as a list of dictionaries of numbers."""
-    rows = csv.DictReader(pathlib.Path(path).read_text().splitlines())
-    return [{name: int(value) if name == "epoch" else float(value) for name, value in row.items()} for row in rows]
+    """Reads a run's `history.csv` as a list of dictionaries of numbers.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    try:
+        rows = csv.DictReader(pathlib.Path(path).read_text().splitlines())
+        return [{name: int(value) if name == "epoch" else float(value) for name, value in row.items()} for row in rows]
+    except (TypeError, ValueError, csv.Error) as error:  # a TypeError where a line is too short or too long
+        raise ValueError(f"{path} is damaged ({error})") from None
 
 
 def format_table(rows, table_format):

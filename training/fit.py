@@ -19,6 +19,7 @@ from training.checkpoint import Checkpoint
 from training.devices import check_distribution, distributed, on_this_host, synchronise_batch_norm, workers
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
+from training.finished_runs import load_model, read_recipe
 from training.pipelines import training_batches
 from training.preprocessing import (
     check_preprocessing,
@@ -27,9 +28,8 @@ from training.preprocessing import (
     load_preprocessing,
     save_preprocessing,
 )
-from training.recipes import Recipe
 from training.report import draw_report
-from training.run_folder import find_finished_run, open_run, read_json, write_json
+from training.run_folder import find_finished_run, open_run, write_json
 
 CHECKED_IMAGES = 64
 _ENTROPY_IMAGES = 500
@@ -113,7 +113,7 @@ def load_run(path, data_dir=None):
         ValueError: If the folder holds no finished run, or its model or its data cannot be loaded.
     """
     recipe, model, preprocess = load_trained(path)
-    data_dir = data_dir or read_json(find_finished_run(path).config)["data_dir"]
+    data_dir = data_dir or read_recipe(path)[1]
     return recipe, model, load_data(recipe, data_dir), preprocess
 
 
@@ -123,15 +123,11 @@ def load_trained(path):
     Returns:
         The `Recipe`, the `keras.Model` and the preprocessing.
     """
-    run = find_finished_run(path)
-    recipe = Recipe(**read_json(run.config)["recipe"])
+    recipe, _ = read_recipe(path)
     if recipe.task != "classification":
         raise ValueError(f"`run` must be of a classifier. Received: run={path}, of the task {recipe.task!r}")
-    try:
-        model = keras.models.load_model(run.model)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
-    return recipe, model, load_preprocessing(run.preprocessing, recipe.preprocessing)
+    preprocess = load_preprocessing(find_finished_run(path).preprocessing, recipe.preprocessing)
+    return recipe, load_model(path), preprocess
 
 
 def check_names(recipe, preprocessings):

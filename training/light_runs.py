@@ -2,9 +2,9 @@
 
 import pathlib
 
-import keras
 from matplotlib.figure import Figure
 
+from training.finished_runs import load_model, read_recipe
 from training.illumination import images as lit_images
 from training.illumination.report import draw_corrections
 from training.inpainting import images as photographs
@@ -18,7 +18,7 @@ def task_of(paths):
     Raises:
         ValueError: If a folder holds no finished run, or the runs are of different tasks.
     """
-    tasks = {_config(path)["recipe"].get("task", "classification") for path in paths}
+    tasks = {read_recipe(path)[0].task for path in paths}
     if len(tasks) != 1:
         raise ValueError(f"The runs must be of one task. Received: {', '.join(sorted(tasks))}")
     return tasks.pop()
@@ -41,15 +41,13 @@ def draw_runs(paths, saturations, pictures, count=3, data_dir=None):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), figures 5 to 8.
     """
     task = task_of(paths)
-    names = sorted({_config(path)["recipe"]["dataset"] for path in paths})
+    names = sorted({read_recipe(path)[0].dataset for path in paths})
     if len(names) > 1:
         raise ValueError(f"The runs must be on one data set. Received: {', '.join(names)}")
-    data_dir = data_dir or _config(paths[0])["data_dir"]
+    data_dir = data_dir or read_recipe(paths[0])[1]
     labels = [pathlib.Path(path).name for path in paths]
     metrics = {label: read_json(find_finished_run(path).metrics) for label, path in zip(labels, paths, strict=True)}
-    models = {
-        label: keras.models.load_model(find_finished_run(path).model) for label, path in zip(labels, paths, strict=True)
-    }
+    models = {label: load_model(path) for label, path in zip(labels, paths, strict=True)}
     figure = Figure(figsize=(7.5, 2 * count * (1 + len(paths)) * 0.75), layout="constrained")
     if task == "illuminants":
         lines, ylabel = _errors(metrics), "median error (degrees)"
@@ -62,10 +60,6 @@ def draw_runs(paths, saturations, pictures, count=3, data_dir=None):
         draw_paintings(figure, models, photographs.central_crops(test), count)
     save_figure(figure, pictures, dpi=60)
     _draw_lines(lines, ylabel, saturations)
-
-
-def _config(path):
-    return read_json(find_finished_run(path).config)
 
 
 def _errors(metrics):

@@ -107,6 +107,8 @@ def find_finished_run(path):
 def replacing(path):
     """Gives a temporary path to write to, and moves the file or folder to its place once that has succeeded.
 
+    A folder takes the place of a folder; a file does not, but raises an `OSError`.
+
     Args:
         path: Where the file or folder shall be.
 
@@ -118,7 +120,7 @@ def replacing(path):
     _remove(partial)
     try:
         yield partial
-        if path.is_dir():
+        if path.is_dir() and partial.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)
     finally:
@@ -126,7 +128,8 @@ def replacing(path):
 
 
 def save_figure(figure, path, dpi=110):
-    """Writes a Matplotlib figure to a PNG file, whole or not at all."""
+    """Writes a Matplotlib figure to a PNG file, whole or not at all; makes the folder for it."""
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=dpi, format="png")
 
@@ -139,15 +142,18 @@ def _remove(path):
 
 
 def read_json(path):
-    """Reads a JSON file.
+    """Reads an object from a JSON file.
 
     Raises:
-        ValueError: If it is not JSON.
+        ValueError: If it holds none.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text())
-    except json.JSONDecodeError as error:
+        content = json.loads(pathlib.Path(path).read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("no object")
+    except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): remove the run's folder and start again") from None
+    return content
 
 
 def write_json(path, content):

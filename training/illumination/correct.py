@@ -2,15 +2,15 @@
 
 import pathlib
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_equivariant.layers import ApplyGamma, RemoveGamma
 from training.data.files import check_not_black, read_image, scaled
 from training.data.nus import shrink
+from training.finished_runs import load_model, read_recipe
 from training.illumination.images import fill, visible_pixels
-from training.run_folder import find_finished_run, read_json, replacing
+from training.run_folder import replacing
 
 
 def correct(run, photograph, output, raw=False):
@@ -29,12 +29,11 @@ def correct(run, photograph, output, raw=False):
         ValueError: If the run is none of that task, or the photograph cannot be read, is all black or smaller than
             the images of the network.
     """
-    folder = find_finished_run(run)
-    if read_json(folder.config)["recipe"].get("task") != "illuminants":
+    if read_recipe(run)[0].task != "illuminants":
         raise ValueError(f"`run` must be of a network that estimates the light. Received: run={run}")
     image = scaled(read_image(photograph))
     check_not_black(image, photograph)
-    model = keras.models.load_model(folder.model)
+    model = load_model(run)
     size = model.input_shape[1]
     if min(image.shape[:2]) < size:
         raise ValueError(

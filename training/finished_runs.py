@@ -1,0 +1,51 @@
+"""What a finished run has left, read as what others may have damaged."""
+
+import zipfile
+
+import keras
+
+from training.recipes import Recipe
+from training.run_folder import find_finished_run, read_json
+
+
+def read_recipe(path):
+    """Reads what a finished run was made by.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        The `Recipe`, and the folder of data sets that the run was made with, or `None`.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its `config.json` is damaged.
+    """
+    run = find_finished_run(path)
+    config = read_json(run.config)
+    try:
+        return Recipe(**config["recipe"]), config["data_dir"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{run.config} holds no recipe ({error!r}). Received: run={path}") from None
+
+
+def load_model(path):
+    """Loads the model of a finished run.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its `model.keras` is missing or damaged.
+    """
+    run = find_finished_run(path)
+    try:
+        # Where the checksum of the weights is wrong, Keras reads on without it.
+        with zipfile.ZipFile(run.model) as archive:
+            if archive.testzip() is not None:
+                raise ValueError(f"the checksum of {archive.testzip()} is wrong")
+        return keras.models.load_model(run.model)
+    except Exception as error:  # any: damaged archives, HDF5 files and configurations have errors of their own
+        raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
