@@ -1,0 +1,55 @@
+"""Models that are built, fitted and dropped leave nothing behind."""
+
+import gc
+import os
+import pathlib
+import weakref
+
+import keras
+import pytest
+from helpers import random_array
+
+from keras_equivariant import layers
+
+# Many by hand: KERAS_EQUIVARIANT_CYCLES=1000 pytest -s tests/keras_equivariant/test_cycles.py
+CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "4"))
+WARM_UP = 2
+MODELS = {
+    "plain": lambda: [keras.layers.Conv2D(6, 3), keras.layers.MaxPooling2D(2), keras.layers.BatchNormalization()],
+    "group": lambda: [layers.GroupConv2D(2, 3), layers.GroupMaxPooling2D(2), layers.CosetPooling("p4")],
+    "offset": lambda: [layers.OffsetConv2D(6, 3), layers.OffsetBatchNormalization(), layers.OffsetReLU()],
+}
+
+
+def cycle(name):
+    """Builds, fits and drops a model; returns weak references to its layers."""
+    model = keras.Sequential([keras.Input((6, 6, 3)), *MODELS[name](), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(random_array(4, 6, 6, 3), random_array(4, 1), verbose=0)
+    references = [weakref.ref(layer) for layer in model.layers]
+    del model
+    keras.utils.clear_session()
+    gc.collect()
+    return references
+
+
+def usage():
+    """Open files, and resident memory in kB."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return len(os.listdir("/proc/self/fd")), pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", MODELS)
+def test_memory_and_open_files_stay_flat(name):
+    for _ in range(WARM_UP):
+        cycle(name)
+    files, memory = usage()
+    for _ in range(CYCLES):
+        references = cycle(name)
+        assert not any(reference() for reference in references)
+    files_after, memory_after = usage()
+    growth = (memory_after - memory) / CYCLES
+    print(f"{name}: {CYCLES} cycles, {files_after - files:+} open files, {growth:+.0f} kB of memory a cycle")
+    assert files_after == files
+    assert growth < 4000

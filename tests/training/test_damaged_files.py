@@ -1,0 +1,131 @@
+"""Damaged files of a run: an error for the user, or, where the damage does not matter, what was stored."""
+
+import dataclasses
+import io
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from fuzz import CASES, draw
+from runs import finished_run
+
+import zoo
+from training.compare import compare_runs, format_table
+from training.finished_runs import load_model, read_recipe
+from training.preprocessing import load_preprocessing
+from training.run_folder import load_checkpoint, save_checkpoint
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tensorflow_backend")]
+
+MODEL = "z2cnn"
+WEIGHTS = "p4cnn-rotated_mnist.weights.h5"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished run with a checkpoint, and trained weights of the zoo."""
+    path = finished_run(tmp_path_factory.mktemp("runs") / "run", "rotated_digits", model=MODEL)
+    (path / "history.csv").write_text("epoch,loss,val_loss\n0,1.5,1.25\n1,0.5,0.75\n")
+    save_checkpoint(path / "checkpoint.npz", load_model(path).variables, [{"epoch": 0, "loss": 0.5}])
+    for name in (WEIGHTS, WEIGHTS.replace(".weights.h5", ".json")):
+        shutil.copy(zoo.pretrained.FOLDER / name, path)
+    return path
+
+
+def flip(rng, content):
+    """Changes one to four bits."""
+    content = bytearray(content)
+    for position in rng.integers(len(content), size=rng.integers(1, 5)):
+        content[position] ^= 1 << rng.integers(8)
+    return bytes(content)
+
+
+def truncate(rng, content):
+    return content[: rng.integers(len(content))]
+
+
+def blank(rng, content):
+    """Writes zeros over a block, as a disk does that lost one."""
+    start = rng.integers(len(content))
+    return content[:start] + bytes(len(content[start : start + 512])) + content[start + 512 :]
+
+
+def exchange(rng, content):
+    """Exchanges two members of an archive, with good checksums; elsewhere two halves of the file."""
+    if not content.startswith(b"PK"):
+        half = len(content) // 2
+        return content[half:] + content[:half]
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    first, second = rng.choice(list(members), size=2, replace=False)
+    members[first], members[second] = members[second], members[first]
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return made.getvalue()
+
+
+DAMAGES = (flip, flip, flip, truncate, blank, exchange)
+
+
+def weights_of(path):
+    return load_model(path).get_weights()
+
+
+def checkpoint_of(path):
+    variables = zoo.create(MODEL).variables
+    history = load_checkpoint(path / "checkpoint.npz", variables)
+    return [*(variable.numpy() for variable in variables), history]
+
+
+def preprocessing_of(path):
+    return list(dataclasses.astuple(load_preprocessing(path / "preprocessing.npz", "standardise")))
+
+
+def table_of(path):
+    rows, _ = compare_runs([path])
+    return [format_table(rows, "markdown")]
+
+
+def zoo_weights_of(path):
+    return zoo.create("p4cnn", weights=path / WEIGHTS).get_weights()
+
+
+# File, how it is read, and whether its format has a checksum of what it says.
+READERS = (
+    ("model.keras", weights_of, True),
+    ("checkpoint.npz", checkpoint_of, True),
+    ("preprocessing.npz", preprocessing_of, True),
+    (WEIGHTS, zoo_weights_of, True),
+    ("config.json", lambda path: [read_recipe(path)], False),
+    ("metrics.json", table_of, False),
+    ("history.csv", table_of, False),
+)
+
+
+@pytest.mark.parametrize("name, read, has_checksum", READERS, ids=[name for name, *_ in READERS])
+def test_damage_is_an_error_or_does_not_matter(name, read, has_checksum, whole, tmp_path):
+    stored, content, faults, refused = read(whole), (whole / name).read_bytes(), [], 0
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    cases = max(CASES // len(READERS), 3)
+    for case in range(cases):
+        rng = np.random.default_rng([4, len(name), case])
+        damage = draw(rng, DAMAGES)
+        (copy / name).write_bytes(damage(rng, content))
+        try:
+            found = read(copy)
+        except ValueError as error:
+            refused += bool(str(error))
+            continue
+        except Exception as error:
+            faults.append((case, damage.__name__, f"{type(error).__name__}: {error}"[:300]))
+            continue
+        same = len(found) == len(stored) and all(map(np.array_equal, found, stored))
+        if has_checksum and not same and damage is not exchange:
+            faults.append((case, damage.__name__, "loaded something else"))
+    assert not faults, "\n".join(map(str, faults))
+    assert refused >= cases // 4
+    print(f"{name}: {cases} cases, {refused} refused")
