@@ -1,6 +1,7 @@
 """Padding with the values of the data itself, and what is added to outputs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -32,7 +33,7 @@ def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:
     return x
 
 
-def check_output_padding(layer):
+def check_output_padding(layer: Any) -> None:
     """Raises a ValueError for an output of a transposed convolution that no convolution maps back to the input's size.
 
     Keras finds the size to be the window's less `2 * (window // 2)` for `"same"`, and leaves the rest to the backends.
