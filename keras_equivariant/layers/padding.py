@@ -39,7 +39,9 @@ def check_output_padding(layer: Any) -> None:
     Keras finds the size to be the window's less `2 * (window // 2)` for `"same"`, and leaves the rest to the backends.
     """
     extra = layer.output_padding
-    for axis in range(layer.rank if extra is not None and layer.padding == "same" else 0):
+    if extra is None or layer.padding != "same":
+        return
+    for axis in range(layer.rank):
         if extra[axis] == 0 and ((layer.kernel_size[axis] - 1) * layer.dilation_rate[axis]) % 2 == 1:
             raise ValueError(
                 f"`output_padding` must be at least 1, or None, for padding='same' and a window of even size. "
