@@ -53,6 +53,14 @@ def test_folders_that_cannot_be_used(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+def test_a_file_does_not_take_the_place_of_a_folder(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "precious").write_text("old")
+    with pytest.raises(OSError), replacing(tmp_path / "folder") as partial:
+        partial.write_text("new")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["folder", "folder/precious"]
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_failed_write_leaves_what_was_there(tmp_path, kind):
     target = tmp_path / "target"
