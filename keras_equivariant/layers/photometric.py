@@ -242,8 +242,8 @@ class RandomIlluminant(_Photometric):
         That of the input.
 
     Raises:
-        ValueError: If `saturation` is not between 0 and 1, or the input is not floating-point or has not three
-            channels.
+        ValueError: If `saturation` is not between 0 and 1, or the input is not floating-point or is no image
+            of three channels.
 
     Example:
 
@@ -274,8 +274,10 @@ class RandomIlluminant(_Photometric):
         self.generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Tensor, training: bool | None = None, hue: Tensor | None = None) -> Tensor:
-        if inputs.shape[-1] != 3:
-            raise ValueError(f"`inputs` must have three channels. Received: inputs of shape {tuple(inputs.shape)}")
+        if len(inputs.shape) not in (3, 4) or inputs.shape[-1] != 3:
+            raise ValueError(
+                f"`inputs` must be images of three channels. Received: inputs of shape {tuple(inputs.shape)}"
+            )
         if not (training or self.in_prediction):
             return inputs
         functions = _functions(inputs)
