@@ -158,6 +158,10 @@ def test_other_bad_arguments():
         get_symmetry("p4").act_on_grid(1, (3, 3, 3))
     with pytest.raises(ValueError, match="must have 3 axes"):
         get_symmetry("O").interior((3, 3))
+    with pytest.raises(ValueError, match=r"axes of positive length.*Received: size=\(3, 0\)"):
+        get_symmetry("p4").interior((3, 0))
+    with pytest.raises(ValueError, match="`element` must be an int from 0 to 3. Received: element=4"):
+        get_symmetry("p4").act_on_grid(4, (3, 3))
 
 
 def test_tables_cannot_be_changed():

@@ -102,6 +102,11 @@ def test_layer_conventions():
         ({"symmetry": "O"}, None, "must act on 2 dimensions, not 3"),
         ({"output_subgroup": "pm"}, None, "Received: subgroup='pm'"),
         ({"data_format": "channels_first"}, None, "Received: data_format='channels_first'"),
+        (
+            {"kernel_size": 2, "padding": "same", "output_padding": 0},
+            None,
+            r"window of even size.*Received: output_padd",
+        ),
         ({"kernel_size": (3, 5)}, None, "give a square kernel"),
         ({"padding": "reflect"}, None, "padding"),
         ({}, (1, 4, 4, 8, 3), r"needs a feature map .*4, channels.*Received: input_shape="),

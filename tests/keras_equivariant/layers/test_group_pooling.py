@@ -38,5 +38,7 @@ def test_equivariant_exactly_when_the_windows_fit(layer_class, reduce):
 def test_bad_arguments(layer_class, reduce):
     with pytest.raises(ValueError, match="Received: data_format='channels_first'"):
         layer_class(2, data_format="channels_first")
+    with pytest.raises(ValueError, match="`padding` must be one of .*Received: padding='wrap'"):
+        layer_class(2, padding="wrap")
     with pytest.raises(ValueError, match="ndim"):
         layer_class(2)(random_array(2, 6, 6, 3))
