@@ -105,7 +105,7 @@ def test_layer_conventions():
         (
             {"kernel_size": 2, "padding": "same", "output_padding": 0},
             None,
-            r"window of even size.*Received: output_padd",
+            "of even size. Received: output_padd",
         ),
         ({"kernel_size": (3, 5)}, None, "give a square kernel"),
         ({"padding": "reflect"}, None, "padding"),
