@@ -42,7 +42,7 @@ def load_model(path):
     """
     run = find_finished_run(path)
     try:
-        # Where the checksum of the weights is wrong, Keras reads on without it.
+        # Where the checksum of the weights is wrong, Keras tries again in a way that may not look at it.
         with zipfile.ZipFile(run.model) as archive:
             if archive.testzip() is not None:
                 raise ValueError(f"the checksum of {archive.testzip()} is wrong")

@@ -5,7 +5,6 @@ import io
 import shutil
 import zipfile
 
-import keras
 import numpy as np
 import pytest
 from fuzz import CASES, draw
@@ -133,7 +132,6 @@ def test_damage_is_an_error_or_does_not_matter(name, read, has_checksum, whole, 
 
 
 def test_weights_that_differ_from_their_checksum_are_refused(whole, tmp_path):
-    """Keras loads them."""
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
     content = (whole / "model.keras").read_bytes()
@@ -142,4 +140,3 @@ def test_weights_that_differ_from_their_checksum_are_refused(whole, tmp_path):
     (copy / "model.keras").write_bytes(content[:position] + changed + content[position + 1 :])
     with pytest.raises(ValueError, match="the checksum of model.weights.h5 is wrong"):
         load_model(copy)
-    assert keras.models.load_model(copy / "model.keras").get_weights()[0].tobytes()[0] == changed[0]
