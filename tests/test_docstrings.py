@@ -22,6 +22,6 @@ def test_examples(name, tensorflow_backend):
     names = {"keras": keras, "np": np, **vars(module)}
     failures = []
     for example in doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs=names):
-        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
         runner.run(example, out=failures.append)
     assert not failures, "".join(failures)
