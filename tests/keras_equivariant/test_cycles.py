@@ -11,6 +11,8 @@ from helpers import random_array
 
 from keras_equivariant import layers
 
+pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="other backends keep compiled functions")
+
 # Many by hand: KERAS_EQUIVARIANT_CYCLES=1000 pytest -s tests/keras_equivariant/test_cycles.py
 CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "4"))
 WARM_UP = 2

@@ -12,7 +12,11 @@ from helpers import example_of, random_array
 import keras_equivariant as ke
 from keras_equivariant import entropy, sampling
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+# Backends have errors of their own for what Keras does not check.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="errors of TensorFlow"),
+]
 
 # These go on to Keras as they are, which is not always friendly about them.
 OF_KERAS = {*arguments_of(keras.layers.Layer), "reduction"}
