@@ -1,5 +1,7 @@
 """Pictures of how models bear a new light: errors over its saturation, and predictions for some images."""
 
+import pathlib
+
 import keras
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,8 +36,8 @@ def draw_saturations(paths, output):
         if "test_error_by_saturation" not in metrics:
             raise ValueError(f'The run must have been tested by the evaluation "saturations". Received: {path}')
         for name, style, label in (
-            ("test_error_by_saturation", "o-", str(path)),
-            ("adapted_error_by_saturation", "o--", f"{path}, in an adapter"),
+            ("test_error_by_saturation", "o-", _name(path)),
+            ("adapted_error_by_saturation", "o--", f"{_name(path)}, in an adapter"),
         ):
             if name in metrics:
                 saturations = [float(saturation) for saturation in metrics[name]]
@@ -87,7 +89,7 @@ def draw_predictions(paths, output, count=3, data_dir=None):
             for axes, (path, found) in zip(charts, probabilities.items(), strict=True):
                 _draw_classes(axes, found[column][i], label, data.names)
                 if column == 0:
-                    axes.set_ylabel(path.rstrip("/").rsplit("/", 1)[-1], rotation=0, ha="right", va="center")
+                    axes.set_ylabel(_name(path), rotation=0, ha="right", va="center")
     save_figure(figure, output)
 
 
@@ -109,3 +111,8 @@ def _draw_classes(axes, probabilities, label, names):
     for position, k in zip(positions, classes, strict=True):
         axes.text(0.02, position, names[k] if names else str(k), va="center", fontsize=8)
     axes.set(xlim=(0, 1), xticks=[], yticks=[])
+
+
+def _name(path):
+    """Of a run: that of its folder."""
+    return pathlib.Path(path).resolve().name
