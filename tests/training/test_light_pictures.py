@@ -30,7 +30,8 @@ def runs(tmp_path, monkeypatch, tensorflow_backend):
         if name == "seeing":
             metrics["adapted_error_by_saturation"] = {"0.0": 10.0, "0.9": 11.0}
         (path / "metrics.json").write_text(json.dumps(metrics))
-        (path / "config.json").write_text(json.dumps({"recipe": dataclasses.asdict(get_recipe("cifar10_light"))}))
+        config = {"recipe": dataclasses.asdict(get_recipe("cifar10_light")), "data_dir": None}
+        (path / "config.json").write_text(json.dumps(config))
         inputs = keras.Input((8, 8, 3))
         outputs = keras.layers.Rescaling(scale, [0.5, 0.0, 0.0])(keras.layers.GlobalAveragePooling2D()(inputs))
         loaded[str(path)] = (get_recipe("cifar10_light"), keras.Model(inputs, outputs), data, Standardise(0.5, 0.5))
