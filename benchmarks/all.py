@@ -26,6 +26,7 @@ HERE = pathlib.Path(__file__).parent
 SCRIPTS = {
     "spectral": ["spectral.py"],
     "spectral_jax": ["spectral.py", "--backend", "jax", "--cases", "p4m k3"],
+    "spectral_sweep": ["spectral.py", "--sweep"],
     "spectral_memory": ["spectral.py", "--memory"],
     "networks": ["spectral.py", "--models", "--rounds", "5"],
     "expansion": ["group_conv.py"],
@@ -33,7 +34,7 @@ SCRIPTS = {
     "entropy": ["entropy.py"],
     "start": ["start.py"],
 }
-WITH_RATIOS = ("spectral", "spectral_jax", "networks")
+WITH_RATIOS = ("spectral", "spectral_jax", "spectral_sweep", "networks")
 PACKAGES = ("tensorflow", "jax", "keras", "numpy", "scipy")
 
 

@@ -1,12 +1,12 @@
 """Group convolution by Fourier transform on the point group, against the planar convolution with the expanded kernel.
 
-    python benchmarks/spectral.py [--backend tensorflow|jax] [--rounds N] [--memory] [--models] [--json FILE]
+    python benchmarks/spectral.py [--backend tensorflow|jax] [--rounds N] [--sweep | --memory | --models] [--json FILE]
 
 Forward and backward (gradients for input and kernel) in one compiled function, in turn with the planar one. TensorFlow
 as a graph and with XLA; JAX against the faster of its convolution and one matrix product of gathered patches. With
-`--memory`, the peak memory that a step adds, each in a process of its own; with `--models`, training steps of whole
-networks instead: implementation "auto" against "planar", and the planar network against the ordinary one with as many
-parameters.
+`--sweep`, one thing changes at a time: channels, size of the map, group, batch. With `--memory`, the peak memory that a
+step adds, each in a process of its own. With `--models`, training steps of whole networks instead: implementation
+"auto" against "planar", and the planar network against the ordinary one with as many parameters.
 """
 
 import argparse
@@ -21,6 +21,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow")
 parser.add_argument("--rounds", type=int, default=12)
 parser.add_argument("--cases", default="", help="only cases whose name contains this, such as 'p4m k3 C64'")
+parser.add_argument("--sweep", action="store_true")
 parser.add_argument("--memory", action="store_true")
 parser.add_argument("--models", action="store_true")
 parser.add_argument("--json", help="file to write the results to")
@@ -39,21 +40,29 @@ from keras_equivariant.layers import GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
 from keras_equivariant.spectral import is_faster
 
+# Symmetry, channels, kernel size, size of the map, batch.
+LAYERS = [
+    ("p4m", 23, 3, 16, 32),
+    ("p4m", 32, 3, 16, 32),
+    ("p4m", 45, 3, 8, 32),
+    ("p4m", 64, 3, 16, 16),
+    ("p4m", 128, 3, 16, 16),
+    ("p4m", 64, 1, 16, 16),
+    ("p4m", 128, 1, 16, 16),
+    ("p4", 48, 3, 16, 32),
+    ("p4", 64, 3, 16, 32),
+    ("p4", 96, 3, 16, 32),
+]
+SWEEP = [
+    *[("p4m", channels, 3, 16, 8) for channels in (8, 11, 16, 23, 32, 64, 96)],
+    *[("p4", channels, 3, 16, 8) for channels in (16, 32, 48)],
+    *[("p4m", 48, 3, size, 8) for size in (8, 16, 32)],
+    *[(symmetry, 64, 3, 16, 8) for symmetry in ("p2", "p4", "p4m")],
+    *[("p4m", 48, 3, 16, batch) for batch in (1, 4, 32)],
+]
 CASES = {
-    # symmetry, channels, kernel size, size of the map, batch
-    f"{symmetry} k{kernel} C{channels}": (symmetry, channels, kernel, size, batch)
-    for symmetry, channels, kernel, size, batch in [
-        ("p4m", 23, 3, 16, 32),
-        ("p4m", 32, 3, 16, 32),
-        ("p4m", 45, 3, 8, 32),
-        ("p4m", 64, 3, 16, 16),
-        ("p4m", 128, 3, 16, 16),
-        ("p4m", 64, 1, 16, 16),
-        ("p4m", 128, 1, 16, 16),
-        ("p4", 48, 3, 16, 32),
-        ("p4", 64, 3, 16, 32),
-        ("p4", 96, 3, 16, 32),
-    ]
+    f"{symmetry} k{kernel} C{channels} {size}x{size} N{batch}": (symmetry, channels, kernel, size, batch)
+    for symmetry, channels, kernel, size, batch in (SWEEP if ARGUMENTS.sweep else LAYERS)
 }
 MODES = {"tensorflow": ("graph", "xla"), "jax": ("jit",)}
 
@@ -186,7 +195,7 @@ def compare_models():
 
 
 def describe(row):
-    text = f"{row['case']:<28}{row['mode']:<26}{row['auto']:<10}"
+    text = f"{row['case']:<30}{row['mode']:<26}{row['auto']:<10}"
     if "ratio" not in row:
         return f"{text}planar {row['planar_megabytes']:.0f} MB, spectral {row['spectral_megabytes']:.0f} MB"
     low, high = row["interval"]

@@ -7,7 +7,8 @@ from keras_equivariant.layers.feature_groups import check_channels, check_featur
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
 from keras_equivariant.layers.offset_add import OffsetAdd, OffsetConcatenate
 from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
-from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose
+from keras_equivariant.layers.offset_conv import OffsetConv2D
+from keras_equivariant.layers.offset_conv_transpose import OffsetConv2DTranspose
 from keras_equivariant.layers.offset_dense import OffsetDense
 
 # Offset-equivariant as they are.

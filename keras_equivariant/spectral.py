@@ -22,10 +22,10 @@ from keras_equivariant.symmetry import SymmetryGroup
 from keras_equivariant.typing import Tensor
 
 _MEGABYTES_OF_PATCHES = 2  # of one image, at a time
-_MOVES = 115  # What moving one value of a patch costs, in products; see docs/speed.md.
+# What moving one value costs, in products: for each tap, and once more; see docs/speed.md.
+_MOVES = {"tensorflow": (115, 0), "jax": (45, 45)}
+_FEWEST_CHANNELS = {"tensorflow": 32, "jax": 11}
 _WORTHWHILE = 1.2
-_FEWEST_CHANNELS = 32
-_MEASURED = ("tensorflow", "jax")
 
 
 class SpectralConvolution:
@@ -190,9 +190,11 @@ def is_faster(group: SymmetryGroup, channels: int, filters: int, kernel_size: in
     """Tells whether the Fourier transform is worth it: the rule of `implementation="auto"`.
 
     Per pixel and tap, a planar convolution takes S^2 C K products. This one takes P C K of them, P being
-    `GroupTransform.products`, and moves S (C + K) / 2 values, each for the price of 115 products. It is taken where
-    that is 1.2 times less, from 32 channels on. The gradient of a strided patch has to be gathered for every pixel of
-    the input, which costs more than is saved. On PyTorch and on anything but a CPU, nothing was measured: planar.
+    `GroupTransform.products`, and moves S (C + K) / 2 values, each for the price of 115 products on TensorFlow, and of
+    45 on JAX, with 45 more for all taps together. It is taken where that is 1.2 times less, from 32 channels on with
+    TensorFlow and from 11 on with JAX, whose own convolutions are slower. The gradient of a strided patch has to be
+    gathered for every pixel of the input, which costs more than is saved. On PyTorch and on anything but a CPU, nothing
+    was measured: planar.
 
     Args:
         group: The `SymmetryGroup`.
@@ -207,12 +209,16 @@ def is_faster(group: SymmetryGroup, channels: int, filters: int, kernel_size: in
     Example:
 
     >>> from keras_equivariant.symmetry import get_symmetry
-    >>> [is_faster(get_symmetry("p4m"), channels, channels, 3, 1) for channels in (16, 23, 45, 64)]
-    [False, False, True, True]
+    >>> [is_faster(get_symmetry("p4m"), channels, channels, 3, 1) for channels in (8, 45, 64)]
+    [False, True, True]
     """
-    if min(channels, filters) < _FEWEST_CHANNELS or (kernel_size > 1 and strides > 1) or not _on_measured_device():
+    if not _on_measured_device() or (kernel_size > 1 and strides > 1):
         return False
-    moves = _MOVES * group.order * (channels + filters) / 2
+    backend = keras.config.backend()
+    if min(channels, filters) < _FEWEST_CHANNELS[backend]:
+        return False
+    for_each_tap, once = _MOVES[backend]
+    moves = (for_each_tap + once / kernel_size**2) * group.order * (channels + filters) / 2
     return group.order**2 * channels * filters >= _WORTHWHILE * (
         group_transform(group).products * channels * filters + moves
     )
@@ -220,7 +226,7 @@ def is_faster(group: SymmetryGroup, channels: int, filters: int, kernel_size: in
 
 @functools.cache
 def _on_measured_device():
-    if keras.config.backend() not in _MEASURED:
+    if keras.config.backend() not in _MOVES:
         return False
     return all(device.startswith("cpu") for device in keras.distribution.list_devices())
 

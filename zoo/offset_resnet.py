@@ -14,22 +14,10 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from keras_equivariant.layers import (
-    GridCentring2D,
-    OffsetAdapter,
-    OffsetAdd,
-    OffsetBatchNormalization,
-    OffsetConv2D,
-    OffsetDense,
-    OffsetGroupConv2D,
-    OffsetReLU,
-)
 from keras_equivariant.typing import Shape
 from zoo.pretrained import pretrained
 from zoo.registry import register
-
-_INITIALIZER = "he_normal"
-_MOMENTUM = 0.9
+from zoo.resnet_parts import OffsetParts, OrdinaryParts
 
 
 @register
@@ -64,7 +52,7 @@ def resnet20(
     >>> resnet20().output_shape
     (None, 10)
     """
-    return _small_resnet(_Ordinary(), input_shape, classes, filters, blocks, name)
+    return _small_resnet(OrdinaryParts(), input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -101,7 +89,7 @@ def offset_resnet20(
     >>> offset_resnet20().output_shape
     (None, 10)
     """
-    return _small_resnet(_Offset(feature_groups), input_shape, classes, filters, blocks, name)
+    return _small_resnet(OffsetParts(feature_groups), input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -140,12 +128,16 @@ def p4_offset_resnet20(
     >>> p4_offset_resnet20().output_shape
     (None, 10)
     """
-    return _small_resnet(_Offset(feature_groups, symmetry), input_shape, classes, filters, blocks, name)
+    return _small_resnet(OffsetParts(feature_groups, symmetry), input_shape, classes, filters, blocks, name)
 
 
 @register
 def resnet50(
-    input_shape: Shape = (224, 224, 3), classes: int = 1000, filters: int = 64, name: str = "resnet50"
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 1000,
+    filters: int = 64,
+    blocks: Sequence[int] = (3, 4, 6, 3),
+    name: str = "resnet50",
 ) -> keras.Model:
     """The ordinary residual network of 50 layers, with the strides in the 3x3 convolutions.
 
@@ -153,6 +145,7 @@ def resnet50(
         input_shape: `(height, width, channels)` of the standardised images.
         classes: Number of classes.
         filters: Number of channels of the first stage, before expansion by 4; it doubles with each stage.
+        blocks: Numbers of residual blocks of the four stages.
         name: Name of the model.
 
     Returns:
@@ -166,7 +159,7 @@ def resnet50(
     >>> resnet50(filters=6).output_shape
     (None, 1000)
     """
-    return _large_resnet(_Ordinary(use_bias=False), input_shape, classes, filters, name)
+    return _large_resnet(OrdinaryParts(use_bias=False), input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -174,6 +167,7 @@ def offset_resnet50(
     input_shape: Shape = (224, 224, 3),
     classes: int = 1000,
     filters: int = 63,
+    blocks: Sequence[int] = (3, 4, 6, 3),
     feature_groups: int = 3,
     name: str = "offset_resnet50",
 ) -> keras.Model:
@@ -184,6 +178,7 @@ def offset_resnet50(
         classes: Number of classes.
         filters: Number of channels of the first stage, a multiple of `feature_groups`, before expansion by 4; it
             doubles with each stage.
+        blocks: Numbers of residual blocks of the four stages.
         feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
         name: Name of the model.
 
@@ -198,7 +193,7 @@ def offset_resnet50(
     >>> offset_resnet50(filters=6).output_shape
     (None, 1000)
     """
-    return _large_resnet(_Offset(feature_groups, use_bias=False), input_shape, classes, filters, name)
+    return _large_resnet(OffsetParts(feature_groups, use_bias=False), input_shape, classes, filters, blocks, name)
 
 
 def _small_resnet(kit, input_shape, classes, filters, blocks, name):
@@ -219,14 +214,16 @@ def _small_resnet(kit, input_shape, classes, filters, blocks, name):
     return keras.Model(inputs, kit.scores(x, classes), name=name)
 
 
-def _large_resnet(kit, input_shape, classes, filters, name):
+def _large_resnet(kit, input_shape, classes, filters, blocks, name):
     """A 7x7 convolution, max pooling, four stages of bottleneck blocks, mean, scores."""
+    if len(blocks) != 4 or min(blocks) < 1:
+        raise ValueError(f"`blocks` must be four numbers of at least 1. Received: blocks={blocks}")
     inputs = keras.Input(input_shape)
     x = kit.normalise(kit.convolve(inputs, filters, 7, 2), relu=True)
     x = layers.MaxPooling2D(3, 2, "same")(x)
-    for stage, blocks in enumerate((3, 4, 6, 3)):
+    for stage, count in enumerate(blocks):
         channels = filters * 2**stage
-        for block in range(blocks):
+        for block in range(count):
             strides = 2 if stage > 0 and block == 0 else 1
             shortcut = x
             if block == 0:
@@ -236,70 +233,3 @@ def _large_resnet(kit, input_shape, classes, filters, name):
             y = kit.normalise(kit.convolve(y, 4 * channels, 1))
             x = kit.relu(kit.add(y, shortcut))
     return keras.Model(inputs, kit.scores(x, classes), name=name)
-
-
-class _Ordinary:
-    """The parts of an ordinary network."""
-
-    def __init__(self, use_bias=True):
-        self.convolution = {"padding": "same", "use_bias": use_bias, "kernel_initializer": _INITIALIZER}
-
-    def convolve(self, x, channels, size, strides=1):
-        return layers.Conv2D(channels, size, strides, **self.convolution)(x)
-
-    def normalise(self, x, relu=False):
-        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
-        return self.relu(x) if relu else x
-
-    def relu(self, x):
-        return layers.ReLU()(x)
-
-    def centre(self, x, strides):
-        return x
-
-    def add(self, residual, shortcut, strides=1):
-        if strides > 1:
-            shortcut = layers.MaxPooling2D(1, strides)(shortcut)
-        height, width, channels = shortcut.shape[1:]
-        missing = residual.shape[-1] - channels
-        if missing:
-            flat = layers.Reshape((height * width, channels, 1))(shortcut)
-            shortcut = layers.Reshape(residual.shape[1:])(layers.ZeroPadding2D(((0, 0), (0, missing)))(flat))
-        return layers.Add()([residual, shortcut])
-
-    def scores(self, x, classes):
-        return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D()(x))
-
-
-class _Offset(_Ordinary):
-    """The same parts made offset-equivariant, on the plane or on a symmetry group."""
-
-    def __init__(self, feature_groups, symmetry=None, use_bias=True):
-        super().__init__(use_bias)
-        self.groups = feature_groups
-        self.symmetry = symmetry
-        self.convolution["feature_groups"] = feature_groups
-
-    def convolve(self, x, channels, size, strides=1):
-        if self.symmetry is None:
-            return OffsetConv2D(channels, size, strides, **self.convolution)(x)
-        return OffsetGroupConv2D(channels, size, self.symmetry, strides=strides, **self.convolution)(x)
-
-    def normalise(self, x, relu=False):
-        activation = "relu" if relu else None
-        return OffsetBatchNormalization(momentum=_MOMENTUM, feature_groups=self.groups, activation=activation)(x)
-
-    def relu(self, x):
-        return OffsetReLU(self.groups)(x)
-
-    def centre(self, x, strides):
-        return x if self.symmetry is None or strides == 1 else GridCentring2D(3, strides, "same")(x)
-
-    def add(self, residual, shortcut, strides=1):
-        return OffsetAdd(self.groups, strides)([residual, shortcut])
-
-    def scores(self, x, classes):
-        pooling = layers.GlobalAveragePooling2D if self.symmetry is None else layers.GlobalAveragePooling3D
-        scores = OffsetDense(self.groups * classes, feature_groups=self.groups)(pooling()(x))
-        scores = OffsetAdapter(layers.Identity(), self.groups, invariant=True)(scores)
-        return layers.GlobalAveragePooling1D(name="logits")(layers.Reshape((self.groups, classes))(scores))

@@ -11,7 +11,8 @@ from keras_equivariant.layers.hexagonal import HexagonalMask2D, HexagonalResampl
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
 from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
 from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
-from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetGroupConv2D
+from keras_equivariant.layers.offset_conv_transpose import OffsetConv2DTranspose
 from keras_equivariant.layers.offset_dense import OffsetDense
 from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.layers.restriction import SubgroupRestriction

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_equivariant.layers.feature_groups import (
     ProjectedKernel,
@@ -15,12 +14,11 @@ from keras_equivariant.layers.feature_groups import (
 )
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
-from keras_equivariant.layers.padding import check_output_padding
 from keras_equivariant.symmetry import get_symmetry
-from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Size, Tensor
 
 
-class _OffsetConv(ProjectedKernel):
+class OffsetConvolution(ProjectedKernel):
     """Sees the group means beyond the borders; goes before a Keras convolution."""
 
     # Of the Keras convolution.
@@ -50,7 +48,7 @@ class _OffsetConv(ProjectedKernel):
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetConv2D(_OffsetConv, keras.layers.Conv2D):
+class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
     """2-D convolution that passes an offset of its input on to its output.
 
     Channels form `feature_groups` contiguous blocks of equal size, such as one for each colour. If d_j is added to all
@@ -146,7 +144,7 @@ class OffsetConv2D(_OffsetConv, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetGroupConv2D(_OffsetConv, GroupConv2D):
+class OffsetGroupConv2D(OffsetConvolution, GroupConv2D):
     """Group convolution that passes an offset of its input on to its output.
 
     If the image turns, the output turns and its orientations permute; if d_j is added to all input channels of
@@ -191,118 +189,3 @@ class OffsetGroupConv2D(_OffsetConv, GroupConv2D):
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return split_orientations(super().convolution_op(inputs, kernel), get_symmetry(self.symmetry).order)
-
-
-@keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetConv2DTranspose(_OffsetConv, keras.layers.Conv2DTranspose):
-    """2-D transposed convolution that passes an offset of its input on to its output.
-
-    If d_j is added to all input channels of feature group j, at all positions, it is added to all output channels of
-    group j: `f(x + G_m d) = f(x) + G_n d`, borders included.
-
-    The outputs fall into phases, one for each position within a stride, and an output meets the taps of its phase
-    only: the kernel is projected phase by phase. At the borders, where taps meet no input, they see the average of
-    each group over all positions, which is taken away first and added to the output. So even a map of 1x1 can grow:
-    to 4x4, with a kernel of 4x4, at any stride.
-
-    Args:
-        filters: int, the number of output channels, a multiple of `feature_groups`.
-        kernel_size: As in `keras.layers.Conv2DTranspose`.
-        strides: As in `keras.layers.Conv2DTranspose`.
-        padding: `"valid"` or `"same"`.
-        output_padding: As in `keras.layers.Conv2DTranspose`; at least 1 for windows of even size with `"same"` padding.
-        data_format: `"channels_last"` or `None`; nothing else is supported.
-        dilation_rate: As in `keras.layers.Conv2DTranspose`.
-        activation: As in `keras.layers.Conv2DTranspose`, but of the map without its group means, which are added
-            again: see `OffsetAdapter`.
-        use_bias: As in `keras.layers.Conv2DTranspose`.
-        kernel_initializer: As in `keras.layers.Conv2DTranspose`; its values are projected.
-        bias_initializer: As in `keras.layers.Conv2DTranspose`.
-        kernel_regularizer: As in `keras.layers.Conv2DTranspose`.
-        bias_regularizer: As in `keras.layers.Conv2DTranspose`.
-        activity_regularizer: As in `keras.layers.Conv2DTranspose`.
-        kernel_constraint: `None`; the projection takes its place.
-        bias_constraint: As in `keras.layers.Conv2DTranspose`.
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
-
-    Input shape:
-        `(batch, height, width, channels)`.
-
-    Output shape:
-        `(batch, new_height, new_width, filters)`.
-
-    Raises:
-        ValueError: If input channels or filters are not multiples of `feature_groups`, or an argument has a value
-            that is not supported.
-
-    Example:
-
-    >>> x = keras.random.normal((2, 1, 1, 6))
-    >>> print(OffsetConv2DTranspose(12, 4)(x).shape)
-    (2, 4, 4, 12)
-    >>> print(OffsetConv2DTranspose(3, 4, strides=2, padding="same")(x).shape)
-    (2, 2, 2, 3)
-
-    Reference:
-        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 16, for each phase.
-    """
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Size,
-        strides: Size = (1, 1),
-        padding: str = "valid",
-        output_padding: Size | None = None,
-        data_format: str | None = None,
-        dilation_rate: Size = (1, 1),
-        activation: Activation = None,
-        use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
-        kernel_regularizer: Regularizer = None,
-        bias_regularizer: Regularizer = None,
-        activity_regularizer: Regularizer = None,
-        kernel_constraint: Constraint = None,
-        bias_constraint: Constraint = None,
-        feature_groups: int = 3,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding=padding,
-            output_padding=output_padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            **kwargs,
-        )
-        check_output_padding(self)
-        self._project(feature_groups, transposed=True, strides=self.strides)
-
-    def _reaches_over_borders(self):
-        return self.kernel_size != self.strides or self.output_padding is not None
-
-    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        return ops.conv_transpose(
-            inputs,
-            kernel,
-            strides=list(self.strides),
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(super().compute_output_shape(input_shape))

@@ -1,15 +1,11 @@
-"""Colours of pixels and of the light: sRGB gamma, logarithms, illuminants.
-
-The arithmetic is written once, over `keras.ops` or, inside a tf.data pipeline of another backend, over TensorFlow's
-functions of the same names.
-"""
+"""Colours of pixels and of the light: sRGB gamma, logarithms, illuminants."""
 
 import sys
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_equivariant.layers.colours import apply_gamma, at_least, foreign, functions_for, light, log, remove_gamma
 from keras_equivariant.typing import Shape, Tensor
 
 
@@ -27,55 +23,12 @@ class _Photometric(keras.layers.Layer):
             raise ValueError(
                 f"`inputs` must be floating-point numbers, images between 0 and 1. Received: dtype={dtype}"
             )
-        if _foreign(inputs):
+        if foreign(inputs):
             return self.call(inputs, *args, **kwargs)
         return super().__call__(inputs, *args, **kwargs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
-
-
-def _foreign(x):
-    """Whether x is a TensorFlow tensor, as in a tf.data pipeline, while Keras computes with something else."""
-    return keras.config.backend() != "tensorflow" and type(x).__module__.startswith("tensorflow.")
-
-
-def _functions(x):
-    # Who holds a TensorFlow tensor has imported TensorFlow.
-    return sys.modules["tensorflow"] if _foreign(x) else ops
-
-
-def _log(x):
-    return sys.modules["tensorflow"].math.log(x) if _foreign(x) else ops.log(x)
-
-
-def _at_least(x, bound):
-    """max(x, bound), in the type of x even where `ops.maximum` has another: float64 on PyTorch."""
-    functions = _functions(x)
-    relu = functions.nn.relu if _foreign(x) else ops.relu
-    return relu(x - bound) + bound
-
-
-def _choose(condition, x, y):
-    condition = _functions(x).cast(condition, x.dtype)
-    return condition * x + (1 - condition) * y
-
-
-def _remove_gamma(x):
-    return _choose(x <= 0.04045, x / 12.92, ((_at_least(x, 0.04045) + 0.055) / 1.055) ** 2.4)
-
-
-def _apply_gamma(x):
-    return _choose(x <= 0.0031308, 12.92 * x, 1.055 * _at_least(x, 0.0031308) ** (1 / 2.4) - 0.055)
-
-
-def _light(hue, saturation):
-    """RGB colours `(..., 3)` of lights of value 1, from their hues in [0, 1) and their saturation."""
-    functions = _functions(hue)
-    distances = [functions.abs(6 * hue - centre) for centre in (3.0, 2.0, 4.0)]
-    ramps = [distances[0] - 1, 2 - distances[1], 2 - distances[2]]
-    shares = [1 - _at_least(1 - _at_least(ramp, 0.0), 0.0) for ramp in ramps]
-    return 1 - saturation + saturation * functions.stack(shares, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -113,7 +66,7 @@ class LogRGB(_Photometric):
         self.epsilon = epsilon
 
     def call(self, inputs: Tensor) -> Tensor:
-        return -_log(_at_least(inputs, self.epsilon))
+        return -log(at_least(inputs, self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}
@@ -137,7 +90,7 @@ class InverseLogRGB(_Photometric):
 
     Example:
 
-    >>> print(ops.convert_to_numpy(InverseLogRGB()(LogRGB()(np.array([0.25, 1.0])))))
+    >>> print(keras.ops.convert_to_numpy(InverseLogRGB()(LogRGB()(np.array([0.25, 1.0])))))
     [0.25 1.  ]
 
     Reference:
@@ -145,7 +98,7 @@ class InverseLogRGB(_Photometric):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        return _functions(inputs).exp(-inputs)
+        return functions_for(inputs).exp(-inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -169,7 +122,7 @@ class RemoveGamma(_Photometric):
 
     Example:
 
-    >>> print(ops.convert_to_numpy(RemoveGamma()(np.array([0.0, 1.0]))))
+    >>> print(keras.ops.convert_to_numpy(RemoveGamma()(np.array([0.0, 1.0]))))
     [0. 1.]
 
     Reference:
@@ -177,7 +130,7 @@ class RemoveGamma(_Photometric):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        return _remove_gamma(inputs)
+        return remove_gamma(inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -201,7 +154,7 @@ class ApplyGamma(_Photometric):
 
     Example:
 
-    >>> print(ops.convert_to_numpy(ApplyGamma()(np.array([0.0]))))
+    >>> print(keras.ops.convert_to_numpy(ApplyGamma()(np.array([0.0]))))
     [0.]
 
     Reference:
@@ -209,7 +162,7 @@ class ApplyGamma(_Photometric):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        return _apply_gamma(inputs)
+        return apply_gamma(inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -249,7 +202,7 @@ class RandomIlluminant(_Photometric):
 
     >>> image = np.full((1, 1, 1, 3), 0.5)
     >>> red = RandomIlluminant(1.0, gamma=False, in_prediction=True)(image, hue=np.zeros(1))
-    >>> print(ops.convert_to_numpy(red)[0, 0, 0])
+    >>> print(keras.ops.convert_to_numpy(red)[0, 0, 0])
     [0.5 0.  0. ]
 
     Reference:
@@ -280,18 +233,18 @@ class RandomIlluminant(_Photometric):
             )
         if not (training or self.in_prediction):
             return inputs
-        functions = _functions(inputs)
+        functions = functions_for(inputs)
         images = functions.shape(inputs)[:-3]
         if hue is None:
             hue = self._draw(inputs, images)
-        lights = _light(functions.cast(hue, inputs.dtype), self.saturation)
+        lights = light(functions.cast(hue, inputs.dtype), self.saturation)
         lights = functions.reshape(lights, (-1, 1, 1, 3) if len(inputs.shape) == 4 else (1, 1, 3))
         if not self.gamma:
             return inputs * lights
-        return _apply_gamma(_remove_gamma(inputs) * lights)
+        return apply_gamma(remove_gamma(inputs) * lights)
 
     def _draw(self, inputs, shape):
-        if _foreign(inputs):
+        if foreign(inputs):
             return sys.modules["tensorflow"].random.uniform(shape, seed=self.seed)
         return keras.random.uniform(shape, seed=self.generator)
 

@@ -174,12 +174,15 @@ def test_a_saved_model_and_its_planar_form_do_not_depend_on_the_choice(tmp_path)
 
 def test_automatic_choice():
     p4, p4m = get_symmetry("p4"), get_symmetry("p4m")
-    measured = keras.config.backend() in CPU_BACKENDS
+    backend = keras.config.backend()
+    measured = backend in CPU_BACKENDS
     assert is_faster(p4m, 64, 64, 3, 1) == measured
     assert is_faster(p4m, 64, 128, 1, 2) == measured
     assert not is_faster(p4m, 64, 128, 3, 2)
-    assert not is_faster(p4m, 16, 128, 3, 1)
-    assert not is_faster(p4, 32, 32, 3, 1)
+    assert is_faster(p4m, 11, 11, 3, 1) == is_faster(p4m, 16, 128, 3, 1) == is_faster(p4, 32, 32, 3, 1)
+    assert is_faster(p4m, 11, 11, 3, 1) == (backend == "jax")
+    assert not is_faster(p4m, 11, 11, 1, 1), "with one tap, what is paid once for all taps is paid for one"
+    assert not is_faster(p4m, 10, 128, 3, 1)
 
     def chosen(shape, filters=64, dtype="float32", **arguments):
         layer = GroupConv2D(filters, 3, "p4m", dtype=dtype, **arguments)

@@ -303,6 +303,7 @@ def test_bad_recipes(data_dir, tmp_path):
     for changes, message in (
         ({"model": "nothing"}, "Received: name='nothing'"),
         ({"preprocessing": "standardise"}, "`preprocessing` must be one of .*'srgb'"),
+        ({"distribution": "jax"}, "`distribution` must be None or 'mirrored'.*Received: distribution='jax'"),
         ({"batch_size": 5}, "`batch_size` must be at most .* 4. Received: batch_size=5"),
     ):
         import dataclasses

@@ -19,8 +19,17 @@ from training.recipes import Recipe, get_recipe, list_recipes
 # Those for other tasks have tests of their own.
 CLASSIFIERS = [name for name in list_recipes() if get_recipe(name).task == "classification"]
 STEPS, BATCH_SIZE = 2, 4
-SIZE = 64  # of what is cut out of photographs, to save time
-SMALL = {"input_shape": (SIZE, SIZE, 3), "filters": 6}
+SIZE = 32  # of what is cut out of photographs, to save time
+# What makes a model quick to compile; the whole ones have tests of their own.
+LARGE = {"input_shape": (SIZE, SIZE, 3), "filters": 6, "blocks": (1, 1, 1, 1)}
+SMALL = {
+    "p4m_all_cnn_c": {"filters": (2, 4)},
+    "p4m_resnet44": {"filters": (2, 3, 4), "blocks": 1},
+    "resnet20": {"blocks": 1},
+    "offset_resnet20": {"blocks": 1},
+    "resnet50": LARGE,
+    "offset_resnet50": LARGE,
+}
 PREPARED = {"cifar10": prepare_cifar10, "mnist": prepare_mnist, "imagenet2012": prepare_imagenet}
 REAL = os.environ.get("KERAS_EQUIVARIANT_TFDS")
 
@@ -41,10 +50,11 @@ def few_images(monkeypatch):
 
 
 def two_steps(recipe, data, count=None):
-    """Trains and tests by a recipe, on all images or on a few; returns the test's metrics."""
+    """Trains and tests a small model by a recipe, on all images or on a few; returns the test's metrics."""
+    arguments = {**recipe.model_arguments, **SMALL.get(recipe.model, {})}
+    recipe = dataclasses.replace(recipe, model_arguments=arguments)
     if isinstance(data.train, StreamedSplit):
         train, test = (dataclasses.replace(split, size=SIZE) for split in (data.train, data.test))
-        recipe = dataclasses.replace(recipe, model_arguments=SMALL)
     else:
         train, test = data.train.first(count), data.test.first(count)
     data = dataclasses.replace(data, train=train, test=test)

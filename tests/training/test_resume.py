@@ -12,7 +12,7 @@ import pytest
 from helpers import ROOT
 
 # Ten are killed with KERAS_EQUIVARIANT_KILLS=10, which takes some minutes.
-KILLS = int(os.environ.get("KERAS_EQUIVARIANT_KILLS", "2"))
+KILLS = int(os.environ.get("KERAS_EQUIVARIANT_KILLS", "1"))
 EPOCHS = 2 + KILLS
 
 

@@ -168,6 +168,7 @@ model = loaded.serve
     [
         ("resnet20", {"filters": (16, 32)}, r"three numbers. Received: filters=\(16, 32\)"),
         ("resnet20", {"blocks": 0}, "at least 1. Received: blocks=0"),
+        ("resnet50", {"blocks": (3, 4, 6)}, r"four numbers of at least 1. Received: blocks=\(3, 4, 6\)"),
         ("offset_resnet20", {"filters": (16, 33, 63)}, "Received: filters=16, feature_groups=3"),
         ("offset_resnet50", {"filters": 64}, "Received: filters=64"),
         ("p4_offset_resnet20", {"symmetry": "p5"}, "Received: symmetry='p5'"),

@@ -7,7 +7,7 @@ from offsets import assignment, offset_error, pooled, spread, train
 
 from keras_equivariant.constraints import OffsetProjection, project_constraints
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
 from keras_equivariant.layers.offset_dense import OffsetDense
 
 GROUPS = [1, 3, 8]

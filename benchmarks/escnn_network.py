@@ -1,0 +1,81 @@
+"""The p4m residual network of 44 layers in escnn, on PyTorch: the other side of `escnn_peer.py`.
+
+It prints its number of parameters, and then, for each line it reads, the seconds of one training step.
+"""
+
+import argparse
+import time
+
+import torch
+from escnn import gspaces, nn
+
+
+class Block(torch.nn.Module):
+    """Batch norm, ReLU, convolution, twice, and the shortcut."""
+
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.residual = nn.SequentialModule(
+            nn.InnerBatchNorm(before),
+            nn.ReLU(before),
+            nn.R2Conv(before, after, 3, padding=1, stride=stride, initialize=False),
+            nn.InnerBatchNorm(after),
+            nn.ReLU(after),
+            nn.R2Conv(after, after, 3, padding=1, initialize=False),
+        )
+        self.shortcut = nn.R2Conv(before, after, 1, stride=stride, initialize=False) if stride > 1 else None
+
+    def forward(self, x):
+        return self.residual(x) + (x if self.shortcut is None else self.shortcut(x))
+
+
+class Network(torch.nn.Module):
+    """A convolution, three stages of blocks, batch norm, ReLU, mean over space, scores."""
+
+    def __init__(self, filters, blocks, classes=10):
+        super().__init__()
+        space = gspaces.flipRot2dOnR2(4)
+        types = [nn.FieldType(space, channels * [space.regular_repr]) for channels in filters]
+        self.images = nn.FieldType(space, 3 * [space.trivial_repr])
+        modules = [nn.R2Conv(self.images, types[0], 3, padding=1, initialize=False)]
+        before = types[0]
+        for stage, after in enumerate(types):
+            for block in range(blocks):
+                modules.append(Block(before, after, 2 if stage > 0 and block == 0 else 1))
+                before = after
+        modules += [nn.InnerBatchNorm(before), nn.ReLU(before)]
+        self.features = torch.nn.Sequential(*modules)
+        self.scores = torch.nn.Linear(before.size, classes)
+
+    def forward(self, x):
+        return self.scores(self.features(nn.GeometricTensor(x, self.images)).tensor.mean((2, 3)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--filters", type=int, nargs=3, required=True)
+    parser.add_argument("--blocks", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    network = Network(arguments.filters, arguments.blocks)
+    for module in network.modules():
+        if isinstance(module, nn.R2Conv):
+            torch.nn.init.normal_(module.weights, std=0.05)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    x, y = torch.randn(arguments.batch, 3, 32, 32), torch.randint(10, (arguments.batch,))
+    print(sum(parameter.numel() for parameter in network.parameters()), flush=True)
+    while True:
+        try:
+            input()
+        except EOFError:
+            return
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        optimizer.step()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()
