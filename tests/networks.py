@@ -13,7 +13,10 @@ _SMALL = {
     **dict.fromkeys(zoo.list_models("*cerberus"), {"filters": (3, 6), "input_shape": (16, 16, 3), "units": 6}),
     **dict.fromkeys(zoo.list_models("*context_encoder"), {"filters": 3, "bottleneck": 6}),
     "context_discriminator": {"filters": 3},
-    **dict.fromkeys(zoo.list_models("*resnet50"), {"filters": 3, "input_shape": (32, 32, 3), "classes": 7}),
+    **dict.fromkeys(
+        zoo.list_models("*resnet50"),
+        {"filters": 3, "input_shape": (32, 32, 3), "classes": 7, "blocks": (1, 1, 1, 1)},
+    ),
 }
 
 
