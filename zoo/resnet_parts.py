@@ -1,5 +1,7 @@
 """What the residual networks for images under any light are made of: ordinary parts, and offset-equivariant ones."""
 
+from typing import Any
+
 from keras import layers
 
 from keras_equivariant.layers import (
@@ -12,6 +14,7 @@ from keras_equivariant.layers import (
     OffsetGroupConv2D,
     OffsetReLU,
 )
+from keras_equivariant.typing import Tensor
 
 _INITIALIZER = "he_normal"
 _MOMENTUM = 0.9
@@ -20,23 +23,23 @@ _MOMENTUM = 0.9
 class OrdinaryParts:
     """The parts of an ordinary network."""
 
-    def __init__(self, use_bias=True):
-        self.convolution = {"padding": "same", "use_bias": use_bias, "kernel_initializer": _INITIALIZER}
+    def __init__(self, use_bias: bool = True) -> None:
+        self.convolution: dict[str, Any] = {"padding": "same", "use_bias": use_bias, "kernel_initializer": _INITIALIZER}
 
-    def convolve(self, x, channels, size, strides=1):
+    def convolve(self, x: Tensor, channels: int, size: int, strides: int = 1) -> Tensor:
         return layers.Conv2D(channels, size, strides, **self.convolution)(x)
 
-    def normalise(self, x, relu=False):
+    def normalise(self, x: Tensor, relu: bool = False) -> Tensor:
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
         return self.relu(x) if relu else x
 
-    def relu(self, x):
+    def relu(self, x: Tensor) -> Tensor:
         return layers.ReLU()(x)
 
-    def centre(self, x, strides):
+    def centre(self, x: Tensor, strides: int) -> Tensor:
         return x
 
-    def add(self, residual, shortcut, strides=1):
+    def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
         if strides > 1:
             shortcut = layers.MaxPooling2D(1, strides)(shortcut)
         height, width, channels = shortcut.shape[1:]
@@ -46,38 +49,38 @@ class OrdinaryParts:
             shortcut = layers.Reshape(residual.shape[1:])(layers.ZeroPadding2D(((0, 0), (0, missing)))(flat))
         return layers.Add()([residual, shortcut])
 
-    def scores(self, x, classes):
+    def scores(self, x: Tensor, classes: int) -> Tensor:
         return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D()(x))
 
 
 class OffsetParts(OrdinaryParts):
     """The same parts made offset-equivariant, on the plane or on a symmetry group."""
 
-    def __init__(self, feature_groups, symmetry=None, use_bias=True):
+    def __init__(self, feature_groups: int, symmetry: str | None = None, use_bias: bool = True) -> None:
         super().__init__(use_bias)
         self.groups = feature_groups
         self.symmetry = symmetry
         self.convolution["feature_groups"] = feature_groups
 
-    def convolve(self, x, channels, size, strides=1):
+    def convolve(self, x: Tensor, channels: int, size: int, strides: int = 1) -> Tensor:
         if self.symmetry is None:
             return OffsetConv2D(channels, size, strides, **self.convolution)(x)
         return OffsetGroupConv2D(channels, size, self.symmetry, strides=strides, **self.convolution)(x)
 
-    def normalise(self, x, relu=False):
+    def normalise(self, x: Tensor, relu: bool = False) -> Tensor:
         activation = "relu" if relu else None
         return OffsetBatchNormalization(momentum=_MOMENTUM, feature_groups=self.groups, activation=activation)(x)
 
-    def relu(self, x):
+    def relu(self, x: Tensor) -> Tensor:
         return OffsetReLU(self.groups)(x)
 
-    def centre(self, x, strides):
+    def centre(self, x: Tensor, strides: int) -> Tensor:
         return x if self.symmetry is None or strides == 1 else GridCentring2D(3, strides, "same")(x)
 
-    def add(self, residual, shortcut, strides=1):
+    def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
         return OffsetAdd(self.groups, strides)([residual, shortcut])
 
-    def scores(self, x, classes):
+    def scores(self, x: Tensor, classes: int) -> Tensor:
         pooling = layers.GlobalAveragePooling2D if self.symmetry is None else layers.GlobalAveragePooling3D
         scores = OffsetDense(self.groups * classes, feature_groups=self.groups)(pooling()(x))
         scores = OffsetAdapter(layers.Identity(), self.groups, invariant=True)(scores)

@@ -14,8 +14,8 @@ from keras_equivariant import layers
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="other backends keep compiled functions")
 
 # Many by hand: KERAS_EQUIVARIANT_CYCLES=1000 pytest -s tests/keras_equivariant/test_cycles.py
-CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "4"))
-WARM_UP = 2
+CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "2"))
+WARM_UP = 1
 MODELS = {
     "plain": lambda: [keras.layers.Conv2D(6, 3), keras.layers.MaxPooling2D(2), keras.layers.BatchNormalization()],
     "group": lambda: [layers.GroupConv2D(2, 3), layers.GroupMaxPooling2D(2), layers.CosetPooling("p4")],

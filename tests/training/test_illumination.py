@@ -12,6 +12,7 @@ from made_up_lights import COUNT, write_colorchecker
 
 from keras_equivariant.metrics import reproduction_angular_error
 from training import cli
+from training.illumination import fit as fitting
 from training.illumination.baselines import BASELINES, summarise
 from training.illumination.correct import correct
 from training.illumination.evaluation import SATURATIONS, cross_validated_errors, deviation_from_equivariance
@@ -44,6 +45,13 @@ def data_dir(tmp_path_factory):
 def run(data_dir, tmp_path_factory):
     run, metrics = fit(recipe(), tmp_path_factory.mktemp("runs") / "light", data_dir=data_dir)
     return run, metrics
+
+
+@pytest.fixture
+def without_files(monkeypatch):
+    """Runs without models and pictures, which take longer than these trainings."""
+    monkeypatch.setattr(fitting, "export", lambda *arguments: 0.0)
+    monkeypatch.setattr(fitting, "draw_report", lambda *arguments: None)
 
 
 def lit(images, light):
@@ -145,14 +153,14 @@ def test_a_run(run, data_dir):
     assert float(run.history.read_text().splitlines()[1].split(",")[1]) == pytest.approx(np.mean(losses))
 
 
-def test_the_ordinary_network_does_not_bear_other_lights(data_dir, tmp_path):
+def test_the_ordinary_network_does_not_bear_other_lights(data_dir, tmp_path, without_files):
     _, metrics = fit(recipe("colorchecker_original"), tmp_path / "light", data_dir=data_dir)
     by_saturation = [row["median"] for row in metrics["errors"]["network"].values()]
     assert by_saturation[-1] > by_saturation[0] + 5
     assert metrics["equivariance_error"] > 0.01
 
 
-def test_an_interrupted_run_goes_on_to_the_same_end(run, data_dir, tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on_to_the_same_end(run, data_dir, tmp_path, monkeypatch, without_files):
     whole, metrics = run
 
     class Killed(Exception):

@@ -40,12 +40,12 @@ def fit(recipe, output, resume=False, data_dir=None):
         ValueError: If the recipe names something unknown or is to be distributed by JAX, the data or the folder cannot
             be used, or the loss is not a number.
     """
-    check_names(recipe, PREPROCESSINGS)
     if recipe.distribution == "jax":
         raise ValueError(
             "`distribution` must be None or 'mirrored' for a recipe that draws. "
             f"Received: distribution={recipe.distribution!r}"
         )
+    check_names(recipe, PREPROCESSINGS)
     train, test = load(data_dir)
     check_batch_size(recipe, len(train))
     run = open_run(output, run_config(recipe, data_dir), resume)
