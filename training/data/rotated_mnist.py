@@ -69,7 +69,8 @@ def _read_amat(path):
             yield np.rint(255 * values[:-1].reshape(28, 28, 1)).astype(np.uint8), values[-1]
 
 
-def _rotate_mnist(data_dir):
+def load_upright(data_dir):
+    """The upright digits that the images are made of, their labels and their angles in radians, in the same order."""
     mnist = tfds.builder("mnist", data_dir=data_dir)
     mnist.download_and_prepare()
     splits = tfds.as_numpy(mnist.as_dataset(split=["train", "test"], batch_size=-1))
@@ -78,6 +79,11 @@ def _rotate_mnist(data_dir):
     rng = np.random.default_rng(_SEED)
     order = rng.permutation(len(images))
     angles = rng.uniform(0, 2 * math.pi, len(images)).astype("float32")
-    for batch in np.array_split(order, math.ceil(len(order) / 1000)):
+    return images[order], labels[order], angles[order]
+
+
+def _rotate_mnist(data_dir):
+    images, labels, angles = load_upright(data_dir)
+    for batch in np.array_split(np.arange(len(images)), math.ceil(len(images) / 1000)):
         turned = rotate(tf.constant(images[batch], tf.float32), tf.constant(angles[batch]))
         yield from zip(np.rint(turned).astype(np.uint8), labels[batch], strict=True)
