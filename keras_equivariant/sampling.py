@@ -35,11 +35,16 @@ def output_size(size: int | None, window: int, stride: int, padding: str) -> int
     Returns:
         int, or `None`.
 
+    Raises:
+        ValueError: If the stride is not positive.
+
     Example:
 
     >>> output_size(33, 3, 2, "valid"), output_size(33, 3, 2, "same")
     (16, 17)
     """
+    if stride < 1:
+        raise ValueError(f"`stride` must be at least 1. Received: stride={stride}")
     if size is None:
         return None
     return max((size - window) // stride + 1, 0) if padding == "valid" else -(-size // stride)

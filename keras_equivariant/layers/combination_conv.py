@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.activations import sparsemax
+from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape, Size, Tensor
 
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
@@ -84,7 +85,7 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
             filters,
             kernel_size,
             strides=strides,
-            padding=padding,
+            padding=check_padding(padding),
             data_format=data_format,
             dilation_rate=dilation_rate,
             activation=activation,

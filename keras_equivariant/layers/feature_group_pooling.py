@@ -8,8 +8,8 @@ from keras import ops
 from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers.feature_groups import (
     channel_sums,
-    check_channels,
     check_feature_groups,
+    check_input_channels,
     group_means,
     positions,
     projected,
@@ -69,7 +69,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         self.scope = scope
 
     def build(self, input_shape: Shape) -> None:
-        check_channels(self.feature_groups, input_shape[-1], "channels")
+        check_input_channels(self.feature_groups, input_shape)
         if self.reduction == "linear":
             projection = OffsetProjection(self.feature_groups)
             self.kernel = self.add_weight(

@@ -28,6 +28,13 @@ def check_channels(feature_groups: int, channels: int | None, name: str) -> int:
     return channels
 
 
+def check_input_channels(feature_groups: int, input_shape: Shape) -> int:
+    """Returns the number of channels of an input `(batch, ..., channels)`, or raises a ValueError."""
+    if len(input_shape) < 2:
+        raise ValueError(f"The input must be (batch, ..., channels). Received: input_shape={tuple(input_shape)}")
+    return check_channels(feature_groups, input_shape[-1], "channels")
+
+
 def check_channels_last(data_format: str | None) -> None:
     """Raises a ValueError unless the channels come last."""
     if data_format != "channels_last":
@@ -166,7 +173,7 @@ class ProjectedKernel(keras.layers.Layer):
             self.enable_lora(self.lora_rank)
 
     def build(self, input_shape: Shape) -> None:
-        check_channels(self.feature_groups, input_shape[-1], "channels")
+        check_input_channels(self.feature_groups, input_shape)
         super().build(input_shape)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:

@@ -10,12 +10,12 @@ from keras import ops
 from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.implementation import check_implementation, choose_convolution
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
-from keras_equivariant.layers.padding import PADDINGS_FROM_DATA, pad_from_data
+from keras_equivariant.layers.padding import PADDINGS, PADDINGS_FROM_DATA, check_padding, pad_from_data
 from keras_equivariant.sampling import output_size, warn_if_broken
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
-_PADDINGS = ("valid", "same", *PADDINGS_FROM_DATA)
+_PADDINGS = (*PADDINGS, *PADDINGS_FROM_DATA)
 
 
 class GroupConvolution(keras.layers.Layer):
@@ -68,9 +68,7 @@ class GroupConvolution(keras.layers.Layer):
         implementation: str = "auto",
         **kwargs: Any,
     ) -> None:
-        if not isinstance(padding, str) or padding.lower() not in _PADDINGS:
-            raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
-        padding = padding.lower()
+        padding = check_padding(padding, _PADDINGS)
         super().__init__(
             filters=filters,
             kernel_size=kernel_size,

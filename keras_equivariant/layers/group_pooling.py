@@ -5,10 +5,9 @@ from typing import Any
 import keras
 
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
+from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.sampling import warn_if_broken
 from keras_equivariant.typing import Shape, Size, Tensor
-
-_PADDINGS = ("valid", "same")
 
 
 class _GroupPooling(keras.layers.Layer):
@@ -29,13 +28,16 @@ class _GroupPooling(keras.layers.Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        padding = check_padding(padding)
         super().__init__(
             pool_size=pool_size, strides=strides, padding=padding, data_format=data_format, name=name, **kwargs
         )
         if self.data_format != "channels_last":
             raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
-        if padding not in _PADDINGS:
-            raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
+        if min(self.pool_size) < 1 or min(self.strides) < 1:
+            raise ValueError(
+                f"`pool_size` and `strides` must be at least 1. Received: pool_size={pool_size}, strides={strides}"
+            )
         self.input_spec = keras.layers.InputSpec(ndim=len(self.pool_size) + 3)
         self.supports_masking = True
 

@@ -10,6 +10,7 @@ from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers.feature_groups import (
     check_channels,
     check_feature_groups,
+    check_input_channels,
     group_means,
     over_channels,
     projected,
@@ -216,10 +217,10 @@ class OffsetConcatenate(keras.layers.Layer):
         self.feature_groups = check_feature_groups(feature_groups)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        if not isinstance(input_shape, list | tuple) or isinstance(input_shape[0], int):
+        if not isinstance(input_shape, list | tuple) or not input_shape or isinstance(input_shape[0], int):
             raise ValueError(f"`OffsetConcatenate` takes a list of inputs. Received: input_shape={input_shape}")
         for shape in input_shape:
-            check_channels(self.feature_groups, shape[-1], "channels")
+            check_input_channels(self.feature_groups, shape)
         if len({tuple(shape[:-1]) for shape in input_shape}) != 1:
             raise ValueError(f"The inputs must differ in their channels only. Received: input_shape={input_shape}")
         self.built = True

@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_equivariant.layers.feature_groups import (
     channel_sums,
-    check_channels,
     check_feature_groups,
+    check_input_channels,
     group_means,
     over_channels,
     positions,
@@ -85,7 +85,7 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         self.supports_masking = False
 
     def build(self, input_shape: Shape) -> None:
-        check_channels(self.feature_groups, input_shape[-1], "channels")
+        check_input_channels(self.feature_groups, input_shape)
         super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:

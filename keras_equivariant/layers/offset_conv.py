@@ -14,6 +14,7 @@ from keras_equivariant.layers.feature_groups import (
 )
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
+from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Size, Tensor
 
@@ -125,7 +126,7 @@ class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
             filters,
             kernel_size,
             strides=strides,
-            padding=padding,
+            padding=check_padding(padding),
             data_format=data_format,
             dilation_rate=dilation_rate,
             groups=groups,

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.layers.offset_conv import OffsetConvolution
-from keras_equivariant.layers.padding import check_output_padding
+from keras_equivariant.layers.padding import check_output_padding, check_padding
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
 
@@ -89,7 +89,7 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
             filters,
             kernel_size,
             strides=strides,
-            padding=padding,
+            padding=check_padding(padding),
             output_padding=output_padding,
             data_format=data_format,
             dilation_rate=dilation_rate,

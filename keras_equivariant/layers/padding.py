@@ -8,7 +8,15 @@ from keras import ops
 
 from keras_equivariant.typing import Tensor
 
+PADDINGS = ("valid", "same")
 PADDINGS_FROM_DATA = ("reflect", "wrap")
+
+
+def check_padding(padding: str, known: Sequence[str] = PADDINGS) -> str:
+    """Returns a padding in lower case, or raises a ValueError."""
+    if not isinstance(padding, str) or padding.lower() not in known:
+        raise ValueError(f"`padding` must be one of {known}. Received: padding={padding!r}")
+    return padding.lower()
 
 
 def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:

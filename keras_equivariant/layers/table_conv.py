@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
 
@@ -130,7 +131,7 @@ class TableConv2D(keras.layers.Conv2D):
             len(connection_table),
             kernel_size,
             strides=strides,
-            padding=padding,
+            padding=check_padding(padding),
             data_format=data_format,
             dilation_rate=dilation_rate,
             activation=activation,
