@@ -2,9 +2,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # without it JAX computes float64 layers in float32
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers that each use all cores wait for one another
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Matrix products that each use all cores wait for one another. TensorFlow's threads are left alone: with a single
+    # one, two replicas wait for each other for ever.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import keras
 import pytest
