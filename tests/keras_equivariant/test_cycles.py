@@ -14,8 +14,8 @@ from keras_equivariant import layers
 pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="other backends keep compiled functions")
 
 # Many by hand: KERAS_EQUIVARIANT_CYCLES=1000 pytest -s tests/keras_equivariant/test_cycles.py
-# TensorFlow keeps the gradients of every function that it traces in a registry of its own, and what they refer to: 1 MB a
-# cycle for an ordinary model, 5 MB where a layer brings a gradient of its own. Nothing grows if the registry is emptied.
+# TensorFlow keeps the gradients of all functions that it traces in a registry, and what they refer to: 1 MB a cycle
+# for an ordinary model, 5 MB where a layer brings a gradient of its own. With the registry emptied, nothing grows.
 KILOBYTES = 8000
 CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "2"))
 WARM_UP = 1
