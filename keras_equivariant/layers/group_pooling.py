@@ -82,7 +82,8 @@ class GroupMaxPooling2D(_GroupPooling, keras.layers.MaxPooling2D):
         `(batch, new_height, new_width, S, channels)`.
 
     Raises:
-        ValueError: If the data format is not `"channels_last"` or the input has not five axes.
+        ValueError: If the data format is not `"channels_last"`, the input has not five axes, or an argument is out of
+            range.
 
     Example:
 
@@ -119,7 +120,8 @@ class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
         `(batch, new_height, new_width, S, channels)`.
 
     Raises:
-        ValueError: If the data format is not `"channels_last"` or the input has not five axes.
+        ValueError: If the data format is not `"channels_last"`, the input has not five axes, or an argument is out of
+            range.
 
     Example:
 
