@@ -1,4 +1,4 @@
-"""Make your CNN rotation-equivariant: two networks that differ in four lines, on digits that nobody turned."""
+"""Make your CNN rotation-equivariant: two networks that differ in three lines, on digits that nobody turned."""
 
 # --8<-- [start:data]
 import pathlib
