@@ -117,7 +117,7 @@ def warn_if_broken(
         group: The `SymmetryGroup`, or `None` if all that is known is that there is one: then each axis is taken to be
             reversed by some element.
     """
-    reversed_axes, exchanged, hexagonal = _what_it_does_to_axes(group, len(size))
+    reversed_axes, exchanged, hexagonal = moves_of_axes(group, len(size))
     named = f"`{type(layer).__name__}` {layer.name!r} is not exactly equivariant"
     under = f" under {group.name!r}" if group is not None else ""
     if exchanged and (len(set(strides)) > 1 or len(set(windows)) > 1):
@@ -136,7 +136,8 @@ def warn_if_broken(
             return is_centred(cells, window, stride, padding)
 
         centre = window + stride if cells is None else cells
-        fitting = [n for n in range(max(window, centre - 2 * stride), centre + 2 * stride + 1) if fits(n)]
+        smallest = {"valid": window, "reflect": window // 2 + 1}.get(padding, 1)
+        fitting = [n for n in range(max(smallest, centre - 2 * stride), centre + 2 * stride + 1) if fits(n)]
         if cells in fitting or (cells is None and fitting):
             continue
         advice = f"sizes that do: {', '.join(map(str, fitting))}" if fitting else "no size does"
@@ -157,8 +158,22 @@ def warn_of(message: str) -> None:
     warnings.warn(message, EquivarianceWarning, stacklevel=4)
 
 
-def _what_it_does_to_axes(group, rank):
-    """Which array axes some element reverses; whether one exchanges axes; whether the grid is hexagonal."""
+def moves_of_axes(group: SymmetryGroup | None, rank: int) -> tuple[list[bool], bool, bool]:
+    """Tells what the elements of a symmetry group do to the axes of an array.
+
+    Args:
+        group: The `SymmetryGroup`, or `None` if all that is known is that there is one.
+        rank: int, the number of spatial axes.
+
+    Returns:
+        For each axis, whether some element reverses it; whether one exchanges axes; whether the grid is hexagonal.
+
+    Example:
+
+    >>> from keras_equivariant.symmetry import get_symmetry
+    >>> moves_of_axes(get_symmetry("pm"), 2)
+    ([False, True], False, False)
+    """
     if group is None:
         return [True] * rank, False, False
     if not all(map(group.permutes_axes, range(group.order))):

@@ -35,12 +35,6 @@ def check_input_channels(feature_groups: int, input_shape: Shape) -> int:
     return check_channels(feature_groups, input_shape[-1], "channels")
 
 
-def check_channels_last(data_format: str | None) -> None:
-    """Raises a ValueError unless the channels come last."""
-    if data_format != "channels_last":
-        raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
-
-
 def statistics_dtype(x: Tensor) -> str:
     """The type to add numbers up in: 16 bits are too few."""
     return "float32" if "float16" in str(x.dtype) else x.dtype

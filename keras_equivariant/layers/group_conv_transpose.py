@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
-from keras_equivariant.layers.padding import check_output_padding
-from keras_equivariant.sampling import is_transpose_centred, warn_of
+from keras_equivariant.layers.padding import check_channels_last, check_output_padding
+from keras_equivariant.sampling import is_transpose_centred, moves_of_axes, warn_of
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
@@ -23,7 +23,8 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
 
     The kernel is stored as that of the `GroupConv2D` from `filters` to the input's channels. With `"valid"` padding
     and strides not above the kernel size this is exactly equivariant on every size; with `"same"` if
-    `kernel_size - strides` is even and not negative. A layer that is not says so by an `EquivarianceWarning`.
+    `kernel_size - strides` is even and not negative; both only with equal strides along axes that the group exchanges.
+    A layer that is not says so by an `EquivarianceWarning`.
 
     Args:
         filters: int, the number of feature maps in the output.
@@ -119,8 +120,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
             )
         if output_subgroup is not None:
             group.subgroup(output_subgroup)
-        if self.data_format != "channels_last":
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_channels_last(self.data_format)
         check_output_padding(self)
         self.symmetry = symmetry
         self.output_subgroup = output_subgroup
@@ -136,7 +136,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         action = group.product if self.output_subgroup is None else group.act_on_cosets(self.output_subgroup)
         self._expand = FilterExpansion(group, self.kernel_size, action, self.filters)
         self._warn_if_broken(group)
-        self.input_spec = keras.layers.InputSpec(ndim=5, axes={-1: channels})
+        self.input_spec = keras.layers.InputSpec(ndim=5, axes={-2: group.order, -1: channels})
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, action.shape[1], self.filters, channels),
@@ -156,21 +156,33 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         self.built = True
 
     def _warn_if_broken(self, group):
-        extra = self.output_padding or (None, None)
-        for axis in range(2 if group.order > 1 else 0):
-            window = (self.kernel_size[axis] - 1) * self.dilation_rate[axis] + 1
-            if not is_transpose_centred(window, self.strides[axis], self.padding, extra[axis]):
-                warn_of(
-                    f"`GroupConv2DTranspose` {self.name!r} is not exactly equivariant under {self.symmetry!r} on any "
-                    f"size: it crops its output more on one side than on the other; a kernel_size - strides that is "
-                    f"even and at least 0 would do. Received: kernel_size={self.kernel_size}, strides={self.strides}, "
-                    f"padding={self.padding!r}, output_padding={self.output_padding}"
-                )
-                return
+        windows = [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
+        axes = list(zip(windows, self.strides, self.output_padding or (None, None), strict=True))
+        reversed_axes, exchanged, _ = moves_of_axes(group, 2)
+        one_sided = (
+            reverses and not is_transpose_centred(window, stride, self.padding, extra)
+            for reverses, (window, stride, extra) in zip(reversed_axes, axes, strict=True)
+        )
+        if exchanged and axes[0] != axes[1]:
+            reason = "the symmetry exchanges axes, which must have the same strides, dilation and output padding"
+        elif any(one_sided):
+            reason = (
+                "it crops its output more on one side than on the other; a kernel_size - strides that is even and at "
+                "least 0 would do"
+            )
+        else:
+            return
+        warn_of(
+            f"`GroupConv2DTranspose` {self.name!r} is not exactly equivariant under {self.symmetry!r} on any size: "
+            f"{reason}. Received: kernel_size={self.kernel_size}, strides={self.strides}, padding={self.padding!r}, "
+            f"output_padding={self.output_padding}, dilation_rate={self.dilation_rate}"
+        )
 
     @property
     def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_out * filters, S * channels)`."""
+        if not self.built:
+            raise AttributeError("You must build the layer before accessing `expanded_kernel`.")
         return self._expand(self.kernel)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -7,14 +7,13 @@ import keras
 
 from keras_equivariant.layers.feature_groups import (
     ProjectedKernel,
-    check_channels_last,
     group_means,
     over_channels,
     shifted,
 )
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
-from keras_equivariant.layers.padding import check_padding
+from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Size, Tensor
 
@@ -37,7 +36,7 @@ class OffsetConvolution(ProjectedKernel):
         super()._project(feature_groups, "filters", **projection)
 
     def _reaches_over_borders(self):
-        return self.padding == "same" and max(*self.kernel_size, *self.strides) > 1
+        return self.padding == "same" and max(self.kernel_size) > 1
 
     def call(self, inputs: Tensor) -> Tensor:
         means = None
@@ -156,7 +155,7 @@ class OffsetGroupConv2D(OffsetConvolution, GroupConv2D):
         filters: int, the number of feature maps on the symmetry group, a multiple of `feature_groups`.
         kernel_size: As in `GroupConv2D`.
         symmetry: Name of the symmetry group, such as `"p4"` or `"p4m"`.
-        feature_groups: int, the number of blocks of channels that share an offset.
+        feature_groups: int, the number of blocks of channels that share an offset; by name only.
         **kwargs: All others as in `GroupConv2D`; `groups` must be 1, `kernel_constraint` must be `None`, and
             `activation` is applied as in `OffsetConv2D`.
 
@@ -183,7 +182,7 @@ class OffsetGroupConv2D(OffsetConvolution, GroupConv2D):
     """
 
     def __init__(
-        self, filters: int, kernel_size: Size, symmetry: str = "p4", feature_groups: int = 3, **kwargs: Any
+        self, filters: int, kernel_size: Size, symmetry: str = "p4", *, feature_groups: int = 3, **kwargs: Any
     ) -> None:
         super().__init__(filters, kernel_size, symmetry, **kwargs)
         self._project(feature_groups)

@@ -1,4 +1,4 @@
-"""Padding with the values of the data itself, and what is added to outputs."""
+"""Padding with the values of the data itself, and checks of the arguments that go with it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +17,12 @@ def check_padding(padding: str, known: Sequence[str] = PADDINGS) -> str:
     if not isinstance(padding, str) or padding.lower() not in known:
         raise ValueError(f"`padding` must be one of {known}. Received: padding={padding!r}")
     return padding.lower()
+
+
+def check_channels_last(data_format: str | None) -> None:
+    """Raises a ValueError unless the channels come last."""
+    if data_format != "channels_last":
+        raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={data_format!r}")
 
 
 def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:

@@ -15,6 +15,7 @@ from keras_equivariant.layers import (
     GroupMaxPooling2D,
 )
 from keras_equivariant.sampling import EquivarianceWarning, is_centred, output_size
+from keras_equivariant.symmetry import get_symmetry
 
 WINDOWS = [
     (kernel_size, stride, padding)
@@ -34,7 +35,9 @@ def warnings_of(layer, x):
 
 @pytest.mark.parametrize("kernel_size, stride, padding", WINDOWS)
 def test_a_convolution_warns_exactly_where_it_is_not_equivariant(kernel_size, stride, padding):
-    for size in (6, 7, 8, 9):
+    # A single cell, repeated, is the same everywhere: equivariant by chance.
+    smallest = {"valid": kernel_size, "same": 1, "reflect": kernel_size // 2 + 1, "wrap": 2}[padding]
+    for size in (*range(smallest, 5), 6, 7, 8, 9):
         layer = GroupConv2D(2, kernel_size, "p4", strides=stride, padding=padding)
         x = random_array(1, size, size, 2)
         said = warnings_of(layer, x)
@@ -69,8 +72,6 @@ def test_only_axes_that_a_symmetry_reverses_count():
 
 @pytest.mark.parametrize("size", [5, 7, 9, 11])
 def test_a_hexagonal_grid_needs_the_centre_among_its_samples(size):
-    from keras_equivariant.symmetry import get_symmetry
-
     hexagon = get_symmetry("p6").interior((size, size))[..., None]
     x = random_array(1, size, size, 2) * hexagon
     layer = GroupConv2D(2, 3, "p6", strides=2, padding="same")
@@ -100,6 +101,34 @@ def test_a_transposed_convolution_warns_exactly_where_it_is_not_equivariant(kern
         x = random_array(1, size, size, 4, 2)
         said = warnings_of(layer, x)
         assert (equivariance_error(layer, x) > 1e-3) == bool(said)
+
+
+@pytest.mark.parametrize(
+    "symmetry, arguments, broken",
+    [
+        ("p4", {"strides": (1, 2)}, "exchanges axes"),
+        ("p4", {"strides": 3, "padding": "same", "output_padding": (0, 2)}, "exchanges axes"),
+        ("p2", {"strides": (1, 2)}, None),
+        ("pm", {"strides": (2, 1), "padding": "same"}, None),
+        ("pm", {"strides": (1, 2), "padding": "same"}, "more on one side"),
+    ],
+)
+def test_a_transposed_convolution_counts_the_axes_that_its_symmetry_moves(symmetry, arguments, broken):
+    layer = GroupConv2DTranspose(2, 3, symmetry, **arguments)
+    x = random_array(1, 5, 5, get_symmetry(symmetry).order, 2)
+    said = warnings_of(layer, x)
+    assert [broken in one for one in said] == ([True] if broken else [])
+    if broken == "exchanges axes":
+        assert layer(x).shape[1] != layer(x).shape[2]
+    else:
+        assert (equivariance_error(layer, x) > 1e-3) == bool(broken)
+
+
+def test_maps_smaller_than_the_window():
+    layer = GroupConv2D(8, 3, "p4", padding="same")
+    x = random_array(1, 2, 2, 4, 16)
+    assert warnings_of(layer, x) == []
+    assert equivariance_error(layer, x) < 1e-5
 
 
 def test_the_message_names_the_sizes_that_do():

@@ -95,6 +95,15 @@ def test_layer_conventions():
     check_layer(GroupConv2DTranspose, planar, (2, 4, 5, 2, 3))
 
 
+def test_another_number_of_orientations_after_it_is_built():
+    layer = GroupConv2DTranspose(2, 3)
+    with pytest.raises(AttributeError, match="You must build the layer before accessing `expanded_kernel`"):
+        _ = layer.expanded_kernel
+    layer(random_array(1, 5, 5, 4, 3))
+    with pytest.raises(ValueError, match="expected axis -2 of input shape to have value 4"):
+        layer(random_array(1, 5, 5, 8, 3))
+
+
 @pytest.mark.parametrize(
     "arguments, shape, message",
     [
