@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.activations import sparsemax
-from keras_equivariant.layers.padding import check_padding
+from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape, Size, Tensor
 
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
@@ -96,8 +96,7 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
         )
         if mixing not in _MIXINGS:
             raise ValueError(f"`mixing` must be one of {sorted(_MIXINGS)}. Received: mixing={mixing!r}")
-        if self.data_format != "channels_last":
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_channels_last(self.data_format)
         if self.depth_multiplier != 1:
             raise ValueError(f"`depth_multiplier` must be 1. Received: depth_multiplier={self.depth_multiplier}")
         self.mixing = mixing

@@ -1,5 +1,6 @@
 """Pooling over the cosets of a subgroup."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -25,6 +26,7 @@ class CosetPooling(keras.layers.Layer):
     For a map `f` on G and a subgroup H of its point group,
 
         y(gH) = max { f(gh) : h in H }
+        y(gH) = sum { f(gh) : h in H } / |H|    if reduction is "mean"
 
     Pooling over the whole point group (the default) returns an ordinary planar map, which moves with the image
     and no longer says in which orientation a feature was found. The map on a quotient that pooling over a smaller
@@ -32,7 +34,7 @@ class CosetPooling(keras.layers.Layer):
 
     The pooling region may be any set U of elements instead,
 
-        y(g) = max { f(g u) : u in U }
+        y(g) = max { f(g u) : u in U },    or their mean
 
     which gives another map on the group; subsample it on a subgroup by `SubgroupRestriction`. If a subgroup is given
     as well, U must not change when multiplied by it from the left, and the map is one on the quotient again.
@@ -48,8 +50,8 @@ class CosetPooling(keras.layers.Layer):
         `(batch, *space, S, channels)`, S the order of the point group.
 
     Output shape:
-        `(batch, *space, channels)` over the whole group, `(batch, *space, S / order of the subgroup, channels)` over
-        a subgroup, `(batch, *space, S, channels)` over a region alone.
+        `(batch, *space, channels)` if neither a subgroup nor a region is given; `(batch, *space, S / order of the
+        subgroup, channels)` over a subgroup, be it the whole group; `(batch, *space, S, channels)` over a region alone.
 
     Raises:
         ValueError: If a name is unknown, the region is no set of elements or does not suit the subgroup, or the
@@ -74,7 +76,7 @@ class CosetPooling(keras.layers.Layer):
         symmetry: str,
         subgroup: str | None = None,
         reduction: str = "max",
-        region: str | None = None,
+        region: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,6 +103,7 @@ class CosetPooling(keras.layers.Layer):
                 f"`CosetPooling` over {self.symmetry!r} needs a feature map "
                 f"{describe_feature_map(self._dimension, self._order)}. Received: input_shape={tuple(input_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-2: self._order})
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:

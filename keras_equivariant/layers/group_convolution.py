@@ -10,7 +10,13 @@ from keras import ops
 from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.implementation import check_implementation, choose_convolution
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
-from keras_equivariant.layers.padding import PADDINGS, PADDINGS_FROM_DATA, check_padding, pad_from_data
+from keras_equivariant.layers.padding import (
+    PADDINGS,
+    PADDINGS_FROM_DATA,
+    check_channels_last,
+    check_padding,
+    pad_from_data,
+)
 from keras_equivariant.sampling import output_size, warn_if_broken
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
@@ -95,8 +101,7 @@ class GroupConvolution(keras.layers.Layer):
             )
         if input_subgroup is not None:
             group.subgroup(input_subgroup)
-        if self.data_format != "channels_last":
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_channels_last(self.data_format)
         if padding in PADDINGS_FROM_DATA and not all(map(group.permutes_axes, range(group.order))):
             raise ValueError(
                 f"`padding` must be 'valid' or 'same' on the hexagonal grid of {symmetry!r}, whose turns do not keep "
@@ -119,7 +124,8 @@ class GroupConvolution(keras.layers.Layer):
                 f"Received: groups={self.groups}, input_shape={tuple(input_shape)}"
             )
         self.compute_output_shape(input_shape)
-        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: channels})
+        axes = {-1: channels} if len(input_shape) == self.rank + 2 else {-2: orientations, -1: channels}
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         self._spectral_convolution = choose_convolution(self, group, input_shape)
         self._expand = FilterExpansion(group, self.kernel_size, coset_action, channels // self.groups)
         size = tuple(input_shape[1 : self.rank + 1])
@@ -162,7 +168,8 @@ class GroupConvolution(keras.layers.Layer):
     @property
     def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_in * channels / groups, S * filters)`."""
-        return self._expand(self.kernel)
+        kernel = self.kernel  # says so if the layer is not built
+        return self._expand(kernel)
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""
@@ -211,19 +218,19 @@ class GroupConvolution(keras.layers.Layer):
         return None  # a mask says where the input counts; the output has other cells
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        group = get_symmetry(self.symmetry)
+        self._coset_action(group, input_shape)
         batch, *size = input_shape[: self.rank + 1]
-        axes = zip(size, self._windows, self.strides, strict=True)
+        axes = list(zip(size, self._windows, self.strides, strict=True))
         size = [output_size(cells, window, stride, self.padding) for cells, window, stride in axes]
-        if 0 in size or (self.padding == "reflect" and self._reflects_too_much(input_shape)):
+        reflected = self.padding == "reflect"
+        if 0 in size or (reflected and any(cells is not None and window // 2 >= cells for cells, window, _ in axes)):
+            needed = "larger than half of the kernel" if reflected else "at least as large as the kernel"
             raise ValueError(
-                f"The input must be at least as large as the kernel. "
-                f"Received: kernel_size={self.kernel_size}, input_shape={tuple(input_shape)}"
+                f"The input must be {needed}. Received: kernel_size={self.kernel_size}, "
+                f"dilation_rate={self.dilation_rate}, padding={self.padding!r}, input_shape={tuple(input_shape)}"
             )
-        return (batch, *size, get_symmetry(self.symmetry).order, self.filters)
-
-    def _reflects_too_much(self, input_shape):
-        axes = zip(input_shape[1:], self._windows, strict=False)
-        return any(size is not None and window // 2 >= size for size, window in axes)
+        return (batch, *size, group.order, self.filters)
 
     @property
     def _windows(self):

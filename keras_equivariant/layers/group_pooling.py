@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
-from keras_equivariant.layers.padding import check_padding
-from keras_equivariant.sampling import warn_if_broken
+from keras_equivariant.layers.padding import check_channels_last, check_padding
+from keras_equivariant.sampling import output_size, warn_if_broken
 from keras_equivariant.typing import Shape, Size, Tensor
 
 
@@ -32,8 +32,7 @@ class _GroupPooling(keras.layers.Layer):
         super().__init__(
             pool_size=pool_size, strides=strides, padding=padding, data_format=data_format, name=name, **kwargs
         )
-        if self.data_format != "channels_last":
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_channels_last(self.data_format)
         if min(self.pool_size) < 1 or min(self.strides) < 1:
             raise ValueError(
                 f"`pool_size` and `strides` must be at least 1. Received: pool_size={pool_size}, strides={strides}"
@@ -42,6 +41,7 @@ class _GroupPooling(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
+        self.compute_output_shape(input_shape)
         if input_shape[-2] != 1:  # all that is known of the symmetry here is that there is one
             warn_if_broken(self, tuple(input_shape[1:-2]), self.pool_size, self.strides, self.padding)
         self.built = True
@@ -54,6 +54,12 @@ class _GroupPooling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         *planar, orientations, channels = input_shape
+        axes = zip(planar[1:], self.pool_size, self.strides, strict=True)
+        if 0 in [output_size(cells, window, stride, self.padding) for cells, window, stride in axes]:
+            raise ValueError(
+                f"The input must be at least as large as the window. "
+                f"Received: pool_size={self.pool_size}, input_shape={tuple(input_shape)}"
+            )
         return (*super().compute_output_shape((*planar, channels))[:-1], orientations, channels)
 
 

@@ -88,6 +88,7 @@ class HexagonalResampling2D(keras.layers.Layer):
         return np.array(pixels).astype("int32"), np.where(outside, 0, weights)
 
     def call(self, inputs: Tensor) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)
         flat = ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2], inputs.shape[3]))
         cells = 0
         for pixels, weights in zip(self._pixels, self._weights, strict=True):
@@ -109,10 +110,10 @@ class HexagonalMask2D(keras.layers.Layer):
         y(u) = x(u) if every turn by 60 degrees keeps the cell u inside of the array, else 0
 
     A square array in axial coordinates has two corners that a turn takes outside of it. With them at zero, every
-    `"same"` convolution on p3, p6 or p6m is exactly equivariant on the hexagon; apply this layer to the image and
-    after each convolution or other layer that writes to the corners. Keras hands the mask on to the stock layers
-    that follow, up to the next group convolution or pooling; `BatchNormalization` then takes its statistics over the
-    hexagon alone.
+    `"same"` convolution on p3, p6 or p6m is exactly equivariant on the hexagon, at stride 1; apply this layer to the
+    image and after each convolution or other layer that writes to the corners. Keras hands the mask on to the stock
+    layers that follow, up to the next group convolution or pooling; `BatchNormalization` then takes its statistics over
+    the hexagon alone.
 
     Args:
         **kwargs: As in `keras.layers.Layer`.
@@ -138,17 +139,19 @@ class HexagonalMask2D(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
-        height, width = input_shape[1:3]
-        if len(input_shape) not in (4, 5) or height is None or height != width or height % 2 == 0:
+        height, width = input_shape[1:3] if len(input_shape) in (4, 5) else (None, None)
+        if height is None or height != width or height % 2 == 0:
             raise ValueError(
                 f"`HexagonalMask2D` needs a map (batch, n, n, channels) or (batch, n, n, S, channels) of odd size n. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         hexagon = get_symmetry("p6").interior((height, height))
         self._hexagon = hexagon.reshape(1, height, height, *(1,) * (len(input_shape) - 4))
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={1: height, 2: height})
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)
         return inputs * ops.convert_to_tensor(self._hexagon[..., None], dtype=self.compute_dtype)
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:

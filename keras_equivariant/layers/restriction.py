@@ -65,6 +65,7 @@ class SubgroupRestriction(keras.layers.Layer):
                 f"{describe_feature_map(self._dimension, self._elements.size)}. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-2: self._elements.size})
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:

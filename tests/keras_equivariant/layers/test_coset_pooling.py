@@ -79,6 +79,18 @@ def test_other_dimensions(symmetry, size):
         assert equivariance_error(CosetPooling(symmetry, "D4"), x, output_subgroup="D4") < 1e-6
 
 
+def test_the_whole_group_named_as_the_subgroup_keeps_the_axis():
+    x = random_array(1, 3, 3, 4, 2)
+    assert relative_error(CosetPooling("p4", "p4")(x)[..., 0, :], CosetPooling("p4")(x)) == 0
+
+
+def test_another_number_of_orientations_after_it_is_built():
+    layer = CosetPooling("p4")
+    layer(random_array(1, 5, 5, 4, 3))
+    with pytest.raises(ValueError, match="expected axis -2 of input shape to have value 4"):
+        layer(random_array(1, 5, 5, 8, 3))
+
+
 def test_layer_conventions():
     arguments = {"symmetry": "p4m", "reduction": "mean", "region": [0, 1]}
     check_layer(CosetPooling, arguments, (2, 5, 4, 8, 3))

@@ -299,6 +299,33 @@ def test_spatial_sizes_may_be_unknown():
     assert model(random_array(1, 9, 8, 3)).shape == (1, 5, 4, 4, 2)
 
 
+@pytest.mark.parametrize("shape", [(1, 9, 9, 4, 16), (1, 9, 9, 16)])
+def test_another_number_of_orientations_or_channels_after_it_is_built(shape):
+    layer = GroupConv2D(8, 3, "p4")
+    layer(random_array(*shape))
+    for axis in range(-2 if len(shape) == 5 else -1, 0):
+        other = [*shape]
+        other[axis] *= 2
+        with pytest.raises(ValueError, match=f"expected axis {axis} of input shape to have value"):
+            layer(random_array(*other))
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 9, 8, 2), (1, 9, 9, 8, 2, 2), (1, 9, 9), (1, 9)])
+def test_the_output_shape_of_an_input_that_it_refuses(shape):
+    with pytest.raises(ValueError, match="needs a planar map or a feature map .*Received: input_shape="):
+        GroupConv2D(2, 3, "p4").compute_output_shape(shape)
+
+
+def test_the_smallest_map_that_can_be_reflected():
+    for size, kernel_size in ((2, 3), (3, 4), (3, 5)):
+        assert GroupConv2D(2, kernel_size, padding="reflect")(random_array(1, size, size, 3)).shape[1] == size
+
+
+def test_the_expanded_kernel_before_it_is_built():
+    with pytest.raises(AttributeError, match="You must build the layer before accessing `kernel`"):
+        _ = GroupConv2D(2, 3).expanded_kernel
+
+
 @pytest.mark.parametrize(
     "arguments, shape, message",
     [
@@ -313,7 +340,8 @@ def test_spatial_sizes_may_be_unknown():
         ({"input_subgroup": "p2"}, (1, 8, 8, 3), r"needs a feature map .*2, channels"),
         ({"input_subgroup": "p2"}, (1, 8, 8, 4, 3), r"needs a feature map .*2, channels"),
         ({}, (1, 2, 2, 3), "at least as large as the kernel. Received"),
-        ({"padding": "reflect"}, (1, 1, 8, 3), "at least as large as the kernel. Received"),
+        ({"padding": "reflect"}, (1, 1, 8, 3), "larger than half of the kernel. Received"),
+        ({"padding": "reflect", "kernel_size": 5}, (1, 2, 3, 3), "larger than half.*Received: kernel_size=.5, 5"),
         ({"padding": "causal"}, None, "`padding` must be one of .*'wrap'.*Received: padding='causal'"),
         ({"padding": 1}, None, "Received: padding=1"),
         ({"padding": "wrap", "symmetry": "p6"}, None, "must be 'valid' or 'same' on the hexagonal grid"),

@@ -40,5 +40,9 @@ def test_bad_arguments(layer_class, reduce):
         layer_class(2, data_format="channels_first")
     with pytest.raises(ValueError, match="`padding` must be one of .*Received: padding='wrap'"):
         layer_class(2, padding="wrap")
+    for size in (3, 1):
+        with pytest.raises(ValueError, match="at least as large as the window. Received: pool_size=.4, 4"):
+            layer_class(4)(random_array(2, size, 6, 4, 3))
+    assert layer_class(4, padding="same")(random_array(2, 3, 1, 4, 3)).shape == (2, 1, 1, 4, 3)
     with pytest.raises(ValueError, match="ndim"):
         layer_class(2)(random_array(2, 6, 6, 3))

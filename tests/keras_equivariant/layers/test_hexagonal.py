@@ -123,6 +123,19 @@ print(np.abs(np.asarray(model(x)) - y).max())
     assert float(run_python(code, tmp_path)) < 1e-6
 
 
+@pytest.mark.parametrize("layer", [HexagonalMask2D(), HexagonalResampling2D(5)])
+def test_integers(layer):
+    x = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3)).astype("uint8")
+    np.testing.assert_array_equal(to_numpy(layer(x)), to_numpy(layer(x.astype("float32"))))
+
+
+def test_another_size_after_it_is_built():
+    layer = HexagonalMask2D()
+    layer(random_array(1, 5, 5, 3))
+    with pytest.raises(ValueError, match="expected axis 1 of input shape to have value 5"):
+        layer(random_array(1, 7, 7, 3))
+
+
 def test_layer_conventions():
     check_layer(HexagonalMask2D, {}, (2, 5, 5, 6, 3))
 
@@ -135,6 +148,7 @@ def test_layer_conventions():
         (HexagonalResampling2D, {"size": 5}, (1, 8, 8, 4, 3), "needs images.*Received: input_shape="),
         (HexagonalMask2D, {}, (1, 8, 8, 3), "of odd size n.*Received: input_shape="),
         (HexagonalMask2D, {}, (1, 7, 5, 3), "Received: input_shape="),
+        (HexagonalMask2D, {}, (2, 3), "of odd size n.*Received: input_shape="),
         (HexagonalMask2D, {}, (1, 7, 7), "Received: input_shape="),
     ],
 )

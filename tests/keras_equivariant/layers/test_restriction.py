@@ -56,6 +56,13 @@ def test_a_network_that_loses_symmetry_in_the_middle():
     assert model.output_shape == (2, 3, 4, 2, 4)
 
 
+def test_another_number_of_orientations_after_it_is_built():
+    layer = SubgroupRestriction("p4", "p2")
+    layer(random_array(1, 5, 5, 4, 3))
+    with pytest.raises(ValueError, match="expected axis -2 of input shape to have value 4"):
+        layer(random_array(1, 5, 5, 8, 3))
+
+
 @pytest.mark.parametrize(
     "arguments, shape, message",
     [
