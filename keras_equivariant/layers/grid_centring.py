@@ -1,9 +1,12 @@
 """Downsampling that stays exactly equivariant on every size."""
 
+import operator
 from typing import Any
 
 import keras
+from keras import ops
 
+from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.sampling import is_centred
 from keras_equivariant.typing import Shape, Size, Tensor
 
@@ -47,9 +50,7 @@ class GridCentring2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.kernel_size = _pair("kernel_size", kernel_size)
         self.strides = _pair("strides", strides)
-        if padding not in ("valid", "same"):
-            raise ValueError(f"`padding` must be 'valid' or 'same'. Received: padding={padding!r}")
-        self.padding = padding
+        self.padding = check_padding(padding)
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
@@ -65,7 +66,8 @@ class GridCentring2D(keras.layers.Layer):
             )
         counts = []
         for size, window, stride in zip(input_shape[1:3], self.kernel_size, self.strides, strict=True):
-            smaller = range(size, max(size - stride, window - 1, 0), -1)
+            smallest = window if self.padding == "valid" else 1
+            smaller = range(size, max(size - stride, smallest - 1), -1)
             fitting = [n for n in smaller if is_centred(n, window, stride, self.padding)]
             if not fitting:
                 raise ValueError(
@@ -77,6 +79,7 @@ class GridCentring2D(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         vertical, horizontal = self._count_means(inputs.shape)
+        inputs = ops.cast(inputs, self.compute_dtype)  # sums of integers overflow
         for _ in range(vertical):
             inputs = (inputs[:, :-1] + inputs[:, 1:]) / 2
         for _ in range(horizontal):
@@ -101,7 +104,10 @@ class GridCentring2D(keras.layers.Layer):
 
 
 def _pair(name, value):
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+    try:
+        pair = tuple(operator.index(n) for n in (value if isinstance(value, tuple | list) else (value, value)))
+    except TypeError:
+        pair = ()
+    if len(pair) != 2 or min(pair) < 1:
         raise ValueError(f"`{name}` must be a positive int or a pair of them. Received: {name}={value}")
     return pair

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, random_array, relative_error
+from helpers import TOLERANCES, check_layer, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupMaxPooling2D
@@ -65,6 +65,25 @@ def test_pooled_over_p4_and_convolved_on_it_is_equivariant_under_all_eight(size)
     assert equivariance_error(keras.Sequential(layers), random_array(2, size, size, 3), "p4m") < 1e-5
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_maps_smaller_than_the_window(size):
+    x = random_array(1, size, size, 4, 8)
+    y = GridCentring2D()(x)
+    assert y.shape[1] == size - (size + 1) % 2
+    model = keras.Sequential([GridCentring2D(), GroupConv2D(2, 3, strides=2, padding="same")])
+    assert equivariance_error(model, x, "p4") < 1e-5
+
+
+def test_integers_do_not_overflow():
+    y = GridCentring2D()(np.full((1, 4, 4, 1), 200, "uint8"))
+    np.testing.assert_array_equal(to_numpy(y), np.full((1, 3, 3, 1), 200, "float32"))
+
+
+def test_arguments_as_other_layers_take_them():
+    layer = GridCentring2D(np.int64(3), [2, np.int32(2)], "SAME")
+    assert layer.get_config() == GridCentring2D(name=layer.name).get_config()
+
+
 def test_layer_conventions():
     check_layer(GridCentring2D, {}, (2, 6, 7, 3))
 
@@ -73,8 +92,11 @@ def test_layer_conventions():
     "arguments, shape, message",
     [
         ({"kernel_size": 0}, (1, 8, 8, 3), "`kernel_size` must be a positive int.*Received: kernel_size=0"),
+        ({"kernel_size": 2.5}, (1, 8, 8, 3), "Received: kernel_size=2.5"),
+        ({"kernel_size": "33"}, (1, 8, 8, 3), "Received: kernel_size=33"),
         ({"strides": (1, 2, 3)}, (1, 8, 8, 3), "Received: strides="),
         ({"padding": "wrap"}, (1, 8, 8, 3), "Received: padding='wrap'"),
+        ({"padding": "valid"}, (1, 2, 8, 3), "No size slightly below"),
         ({}, (1, 8, 3), r"Received: input_shape=\(1, 8, 3\)"),
         ({"kernel_size": 4, "strides": 1}, (1, 8, 8, 3), "No size slightly below.*window of 4.*Received"),
     ],
