@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_equivariant.layers.padding import check_padding
+from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
 
@@ -138,8 +138,7 @@ class TableConv2D(keras.layers.Conv2D):
             use_bias=use_bias,
             **kwargs,
         )
-        if self.data_format != "channels_last":
-            raise ValueError(f"`data_format` must be 'channels_last'. Received: data_format={self.data_format!r}")
+        check_channels_last(self.data_format)
         if self.groups != 1:
             raise ValueError(f"`groups` must be left out: the table says it all. Received: groups={self.groups}")
         self.connection_table = connection_table
@@ -184,7 +183,8 @@ class TableConv2D(keras.layers.Conv2D):
         widths = np.array([len(inputs) for inputs in self.connection_table])
         drawn = []
         for width in np.unique(widths):
-            block = self.kernel_initializer((*self.kernel_size, int(width), int(sum(widths == width))), dtype=dtype)
+            draw = _another(self.kernel_initializer)
+            block = draw((*self.kernel_size, int(width), int(sum(widths == width))), dtype=dtype)
             drawn.append(ops.reshape(ops.swapaxes(block, -2, -1), (*self.kernel_size, -1)))
         by_width = np.argsort(np.repeat(widths, widths), kind="stable")
         return ops.take(ops.concatenate(drawn, axis=-1), np.argsort(by_width), axis=-1)
@@ -213,6 +213,12 @@ class TableConv2D(keras.layers.Conv2D):
         for implied in ("filters", "groups"):
             del config[implied]
         return {**config, "connection_table": [list(inputs) for inputs in self.connection_table]}
+
+
+def _another(initializer):
+    """An initialiser like it that draws other numbers, if it has no seed: one of Keras repeats its own at each call."""
+    config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
+    return initializer.clone() if "seed" in config and config["seed"] is None else initializer
 
 
 def _checked(connection_table):

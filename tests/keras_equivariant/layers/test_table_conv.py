@@ -84,6 +84,30 @@ def test_initialisers_see_the_true_fan_in():
     assert len(np.unique(kernel)) > 0.99 * kernel.size  # no block repeats another
 
 
+@pytest.mark.parametrize(
+    "initializer", ["random_normal", keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(1))]
+)
+def test_widths_draw_different_numbers(initializer):
+    layer = TableConv2D(((0, 1), (0, 1, 2)), 5, kernel_initializer=initializer)
+    layer.build((1, 9, 9, 3))
+    kernel = to_numpy(layer.kernel)
+    assert len(np.unique(kernel)) == kernel.size
+
+
+def test_initialisers_of_other_kinds():
+    def ordinary_function(shape, dtype=None):
+        return keras.ops.full(shape, 2.0, dtype=dtype)
+
+    for initializer in (ordinary_function, keras.initializers.Constant(2.0), "orthogonal"):
+        layer = TableConv2D(((0, 1), (0, 1, 2)), 5, kernel_initializer=initializer)
+        layer.build((1, 9, 9, 3))
+        assert initializer == "orthogonal" or (to_numpy(layer.kernel) == 2).all()
+    seeded = [TableConv2D(UNEVEN, 3, kernel_initializer=keras.initializers.HeNormal(seed=1)) for _ in range(2)]
+    for layer in seeded:
+        layer.build((1, 9, 9, 4))
+    np.testing.assert_array_equal(to_numpy(seeded[0].kernel), to_numpy(seeded[1].kernel))
+
+
 def test_layer_conventions():
     arguments = {"connection_table": UNEVEN, "kernel_size": 3, "dilation_rate": (2, 2), "use_bias": False}
     check_layer(TableConv2D, arguments, (2, 7, 8, 4))
