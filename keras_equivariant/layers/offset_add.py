@@ -29,15 +29,17 @@ class OffsetAdd(keras.layers.Layer):
     positions. If both inputs carry the offset G d, so does the sum.
 
     If f(x) is smaller and has more channels than x, as at the first block of a stage of a residual network, x is
-    subsampled and each of its feature groups is padded with channels of zeros, after its means have been taken away.
+    subsampled along height and width, and each of its feature groups is padded with channels of zeros, after its means
+    have been taken away.
 
     Args:
         feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
-        strides: int, by which x is subsampled along each of its position axes but that of orientations, if it has one.
+        strides: int, by which x is subsampled along its first two position axes, height and width.
         **kwargs: As in `keras.layers.Layer`.
 
     Input shape:
-        List of two: f(x), `(batch, ..., filters)`, and x, `(batch, ..., channels)` with `channels <= filters`.
+        List of two: f(x), `(batch, ..., filters)`, and x, `(batch, ..., channels)` with `channels <= filters`; if
+        `strides` is not 1, x is `(batch, height, width, channels)` or `(batch, height, width, S, channels)`.
 
     Output shape:
         That of f(x).
@@ -65,7 +67,7 @@ class OffsetAdd(keras.layers.Layer):
         self.strides = strides
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        if not isinstance(input_shape, list | tuple) or len(input_shape) != 2 or isinstance(input_shape[0], int):
+        if not _are_several(input_shape) or len(input_shape) != 2:
             raise ValueError(f"`OffsetAdd` takes a list of two inputs. Received: input_shape={input_shape}")
         residual, shortcut = (tuple(shape) for shape in input_shape)
         wanted, channels = (
@@ -80,8 +82,9 @@ class OffsetAdd(keras.layers.Layer):
         )
         if not same or channels > wanted:
             raise ValueError(
-                f"The shortcut, subsampled by {self.strides}, must have the positions of the residual and no more "
-                f"channels. Received: input_shape={[residual, shortcut]}"
+                f"The shortcut (batch, height, width[, S], channels), subsampled by {self.strides} along height and "
+                f"width, must have the positions of the residual and no more channels. "
+                f"Received: input_shape={[residual, shortcut]}"
             )
         self.built = True
 
@@ -150,7 +153,7 @@ class OffsetAffineCombination(keras.layers.Layer):
         super().__init__(**kwargs)
         if coefficients is not None:
             coefficients = [float(coefficient) for coefficient in coefficients]
-            if abs(sum(coefficients) - 1) > 1e-6:
+            if not abs(sum(coefficients) - 1) <= 1e-6:  # not a number is neither
                 raise ValueError(f"`coefficients` must sum to one. Received: coefficients={coefficients}")
         self.coefficients = coefficients
 
@@ -217,7 +220,7 @@ class OffsetConcatenate(keras.layers.Layer):
         self.feature_groups = check_feature_groups(feature_groups)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        if not isinstance(input_shape, list | tuple) or not input_shape or isinstance(input_shape[0], int):
+        if not _are_several(input_shape):
             raise ValueError(f"`OffsetConcatenate` takes a list of inputs. Received: input_shape={input_shape}")
         for shape in input_shape:
             check_input_channels(self.feature_groups, shape)
@@ -236,3 +239,8 @@ class OffsetConcatenate(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_groups": self.feature_groups}
+
+
+def _are_several(input_shape):
+    """Whether it is a list of shapes, and not the shape of a single input."""
+    return isinstance(input_shape, list | tuple) and bool(input_shape) and isinstance(input_shape[0], list | tuple)
