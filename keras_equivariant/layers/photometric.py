@@ -180,7 +180,7 @@ class RandomIlluminant(_Photometric):
         saturation: float between 0 (white light, nothing changes) and 1.
         gamma: bool, whether the images are sRGB: their gamma is removed, and applied again. Raw images have none.
         in_prediction: bool, whether the layer is active in prediction too, and not in training only.
-        seed: int, or a `keras.random.SeedGenerator`, or `None`.
+        seed: int, or a `keras.random.SeedGenerator` or its serialised form, or `None`.
         **kwargs: As in `keras.layers.Layer`.
 
     Call arguments:
@@ -214,7 +214,7 @@ class RandomIlluminant(_Photometric):
         saturation: float,
         gamma: bool = True,
         in_prediction: bool = False,
-        seed: int | keras.random.SeedGenerator | None = None,
+        seed: int | keras.random.SeedGenerator | dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -223,6 +223,8 @@ class RandomIlluminant(_Photometric):
         self.saturation = saturation
         self.gamma = gamma
         self.in_prediction = in_prediction
+        if isinstance(seed, dict):
+            seed = keras.saving.deserialize_keras_object(seed)
         self.seed = seed
         self.generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
 
@@ -245,7 +247,7 @@ class RandomIlluminant(_Photometric):
 
     def _draw(self, inputs, shape):
         if foreign(inputs):
-            return sys.modules["tensorflow"].random.uniform(shape, seed=self.seed)
+            return sys.modules["tensorflow"].random.uniform(shape, seed=self.generator.get_config()["seed"])
         return keras.random.uniform(shape, seed=self.generator)
 
     def get_config(self) -> dict[str, Any]:
@@ -254,5 +256,5 @@ class RandomIlluminant(_Photometric):
             "saturation": self.saturation,
             "gamma": self.gamma,
             "in_prediction": self.in_prediction,
-            "seed": self.seed if isinstance(self.seed, int) else None,
+            "seed": keras.saving.serialize_keras_object(self.seed),
         }

@@ -125,6 +125,21 @@ def test_in_a_tf_data_pipeline_of_any_backend():
     np.testing.assert_array_equal(next(iter(data.batch(6).map(lambda batch: layer(batch)))), x)
 
 
+def test_a_seed_generator_survives_the_configuration():
+    layer = RandomIlluminant(0.5, gamma=False, in_prediction=True, seed=keras.random.SeedGenerator(3))
+    loaded = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert isinstance(loaded.seed, keras.random.SeedGenerator) and loaded.get_config() == layer.get_config()
+    np.testing.assert_array_equal(drawn_lights(loaded), drawn_lights(layer))
+
+
+@pytest.mark.parametrize("seed", [3, keras.random.SeedGenerator(3), None])
+def test_seeds_in_a_tf_data_pipeline_of_any_backend(seed):
+    tf = pytest.importorskip("tensorflow")
+    layer = RandomIlluminant(0.5, in_prediction=True, seed=seed)
+    lit = next(iter(tf.data.Dataset.from_tensors(images(6, 4, 4, 3)).map(layer)))
+    assert lit.shape == (6, 4, 4, 3) and np.isfinite(lit).all()
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
