@@ -8,8 +8,9 @@ import numpy as np
 from keras_equivariant.layers import LogRGB, RemoveGamma
 from keras_equivariant.planar import to_planar
 from training.export import check_path, export
-from training.fit import CHECKED_IMAGES, in_float32, load_run
+from training.fit import CHECKED_IMAGES, load_run
 from training.illuminants import StandardisedLogRGB
+from training.networks import in_float32
 from training.preprocessing import Standardise
 from training.quantisation import quantise
 from training.zca import CONTRAST

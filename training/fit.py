@@ -1,12 +1,5 @@
 """One training run, from the recipe to the report."""
 
-import dataclasses
-import importlib.metadata
-import json
-import pathlib
-import subprocess
-import time
-
 import keras
 import numpy as np
 
@@ -20,6 +13,7 @@ from training.devices import check_distribution, distributed, on_this_host, sync
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
 from training.export import export
 from training.finished_runs import load_model, read_recipe
+from training.networks import check_shapes, computing_in, create_network, in_float32, with_xla
 from training.pipelines import training_batches
 from training.preprocessing import (
     check_preprocessing,
@@ -28,6 +22,7 @@ from training.preprocessing import (
     load_preprocessing,
     save_preprocessing,
 )
+from training.provenance import run_config
 from training.report import draw_report
 from training.run_folder import find_finished_run, open_run, write_json
 
@@ -56,13 +51,16 @@ def fit(recipe, output, resume=False, data_dir=None):
     data = load_data(recipe, data_dir)
     preprocess = fit_preprocessing(recipe.preprocessing, data.train.first().scaled_images())
     check_batch_size(recipe, len(data.train))
-    run = open_run(output, run_config(recipe, data_dir), resume)
-    save_preprocessing(run.preprocessing, preprocess)
+    steps = len(data.train) // recipe.batch_size
     with distributed(recipe.distribution):
-        model, history, seconds = _train(recipe, data, preprocess, run)
+        keras.utils.set_random_seed(recipe.seed)
+        model = build_model(recipe, steps)
+        check_shapes(recipe, model, data.train.first(1).images.shape[1:], (data.classes,))
+        run = open_run(output, run_config(recipe, data_dir), resume)
+        save_preprocessing(run.preprocessing, preprocess)
+        history, seconds = _train(model, recipe, data, preprocess, run)
     model = on_this_host(model, recipe.distribution)
     if recipe.reestimate_batch_norm:
-        steps = len(data.train) // recipe.batch_size
         reestimate_batch_norm(model, _training_batches(recipe, data, preprocess, recipe.epochs).take(steps))
     if recipe.precision == "mixed_bfloat16":
         model = in_float32(model, recipe)  # 16 bits are for training: no two runtimes round them alike
@@ -160,21 +158,17 @@ def check_batch_size(recipe, images):
         )
 
 
-def _train(recipe, data, preprocess, run):
-    """The trained model, its history, and the seconds that this took."""
-    keras.utils.set_random_seed(recipe.seed)
-    steps = len(data.train) // recipe.batch_size
-    model = build_model(recipe, steps)
+def _train(model, recipe, data, preprocess, run):
+    """Trains a model; returns its history, and the seconds that this took."""
     checkpoint = Checkpoint(run)
     done = checkpoint.restore(model)
     validation = None
     if data.validation is not None:
         validation = get_evaluation(recipe.evaluation).batches(data.validation, preprocess, BATCH_SIZE).cache()
-    start = time.perf_counter()
     model.fit(
         _training_batches(recipe, data, preprocess, done, workers(recipe.distribution)),
         validation_data=validation,
-        steps_per_epoch=steps,
+        steps_per_epoch=len(data.train) // recipe.batch_size,
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -185,10 +179,9 @@ def _train(recipe, data, preprocess, run):
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         ],
     )
-    seconds = time.perf_counter() - start
     checkpoint.raise_if_failed()
     synchronise_batch_norm(model, False)
-    return model, checkpoint.history, seconds
+    return checkpoint.history, checkpoint.seconds
 
 
 def build_model(recipe, steps):
@@ -200,34 +193,20 @@ def build_model(recipe, steps):
 
     Returns:
         The compiled `keras.Model`.
+
+    Raises:
+        ValueError: If the builder of the model does not take the recipe's arguments.
     """
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        model = zoo.create(recipe.model, **recipe.model_arguments)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    with computing_in(recipe.precision):
+        model = create_network(recipe)
     synchronise_batch_norm(model, recipe.distribution == "mirrored")
     model.compile(
-        build_optimizer(recipe, steps), keras.losses.get(recipe.loss), metrics=["accuracy"], jit_compile=recipe.jit
+        build_optimizer(recipe, steps),
+        keras.losses.get(recipe.loss),
+        metrics=["accuracy"],
+        jit_compile=with_xla(recipe),
     )
     return model
-
-
-def in_float32(model, recipe):
-    """The model itself, or, if it computes in another precision, the same one with its weights in 32 bits.
-
-    Args:
-        model: `keras.Model` of a run.
-        recipe: Its `Recipe`.
-
-    Returns:
-        A `keras.Model`.
-    """
-    if all(layer.dtype_policy.name == "float32" for layer in model.layers):
-        return model
-    rebuilt = zoo.create(recipe.model, **recipe.model_arguments)
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
 
 
 def build_optimizer(recipe, steps):
@@ -264,18 +243,3 @@ def _entropy_of_embedding(split, preprocess):
     shown = split.first(_ENTROPY_IMAGES)
     images = np.asarray(preprocess(shown.scaled_images()))
     return DiffusionSpectralEntropy(images, shown.labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
-
-
-def run_config(recipe, data_dir):
-    """Returns what decides the result of a run, as JSON gives it back."""
-    packages = ("keras-equivariant", "keras", keras.config.backend(), "numpy")
-    here = pathlib.Path(__file__).parent
-    revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    config = {
-        "recipe": dataclasses.asdict(recipe),
-        "data_dir": None if data_dir is None else str(data_dir),
-        "backend": keras.config.backend(),
-        "versions": {package: importlib.metadata.version(package) for package in packages},
-        "revision": revision.stdout.strip() or None,
-    }
-    return json.loads(json.dumps(config))

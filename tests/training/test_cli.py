@@ -148,6 +148,7 @@ def test_list(capsys):
         (["report", "{run}", "{new}"], "must be the folder of a finished run"),
         (["report", "{run}", "--format", "pdf"], r"\['markdown', 'json'\]. Received: format='pdf'"),
         (["fit", "--model", "nothing"], r"must be one of \[.*'p4cnn'.*Received: name='nothing'"),
+        (["fit", "--model", "lenet5"], r"must be one from \(28, 28, 1\) to \(10,\) .*'lenet5', from \(32, 32, 1\)"),
         (["fit", "--epochs", "0"], "`epochs` must be at least 1. Received: epochs=0"),
         (["fit", "--seed", "-1"], "`seed` must be at least 0 .*Received: seed=-1"),
         (["fit", "--output", "{run}"], "already holds a finished run"),

@@ -49,9 +49,11 @@ def run(data_dir, tmp_path_factory):
 
 @pytest.fixture
 def without_files(monkeypatch):
-    """Runs without models and pictures, which take longer than these trainings."""
-    monkeypatch.setattr(fitting, "export", lambda *arguments: 0.0)
+    """Runs without models and pictures, which take longer than these trainings; the models that were to be saved."""
+    exported = []
+    monkeypatch.setattr(fitting, "export", lambda model, *arguments: exported.append(model) or 0.0)
     monkeypatch.setattr(fitting, "draw_report", lambda *arguments: None)
+    return exported
 
 
 def lit(images, light):
@@ -154,7 +156,11 @@ def test_a_run(run, data_dir):
 
 
 def test_the_ordinary_network_does_not_bear_other_lights(data_dir, tmp_path, without_files):
-    _, metrics = fit(recipe("colorchecker_original"), tmp_path / "light", data_dir=data_dir)
+    """In mixed precision here, in which networks only learn."""
+    original = recipe("colorchecker_original", precision="mixed_bfloat16")
+    _, metrics = fit(original, tmp_path / "light", data_dir=data_dir)
+    networks = [without_files[0].get_layer(f"fold_{i}") for i in range(3)]
+    assert {layer.dtype_policy.name for network in networks for layer in network.layers} == {"float32"}
     by_saturation = [row["median"] for row in metrics["errors"]["network"].values()]
     assert by_saturation[-1] > by_saturation[0] + 5
     assert metrics["equivariance_error"] > 0.01

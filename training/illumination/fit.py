@@ -1,23 +1,23 @@
 """Cross-validation of a network that estimates the colour of the light, from the recipe to the report."""
 
 import dataclasses
-import time
 
 import keras
 import numpy as np
 
-import zoo
 from keras_equivariant.layers import LogRGB
 from keras_equivariant.losses import ReproductionAngularError
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.devices import distributed, on_this_host, workers
 from training.export import export
-from training.fit import CHECKED_IMAGES, build_optimizer, check_batch_size, check_names, run_config
+from training.fit import CHECKED_IMAGES, build_optimizer, check_batch_size, check_names
 from training.illumination.evaluation import cross_validated_errors, deviation_from_equivariance
 from training.illumination.images import fill, load, visible_pixels
 from training.illumination.report import draw_report
+from training.networks import check_shapes, computing_in, create_network, in_float32, with_xla
 from training.pipelines import training_batches
+from training.provenance import run_config
 from training.run_folder import RunFolder, open_run, write_history, write_json
 
 PREPROCESSINGS = ("linear", "linear_log_rgb")
@@ -44,13 +44,16 @@ def fit(recipe, output, resume=False, data_dir=None):
     check_names(recipe, PREPROCESSINGS)
     data = load(recipe.dataset, data_dir)
     check_batch_size(recipe, min((data.folds != fold).sum() for fold in np.unique(data.folds)))
-    run = open_run(output, run_config(recipe, data_dir), resume)
-    start = time.perf_counter()
     with distributed(recipe.distribution):
-        trained = [_train(recipe, data, fold, run) for fold in np.unique(data.folds)]
-    seconds = time.perf_counter() - start
-    models, histories = zip(*trained, strict=True)
+        folds = np.unique(data.folds)
+        models = [_new_model(recipe, data, fold) for fold in folds]
+        run = open_run(output, run_config(recipe, data_dir), resume)
+        trained = [_train(model, recipe, data, fold, run) for model, fold in zip(models, folds, strict=True)]
+    histories, seconds = zip(*trained, strict=True)
     models = [on_this_host(model, recipe.distribution) for model in models]
+    if recipe.precision == "mixed_bfloat16":
+        shape = data.images.shape[1:]
+        models = [in_float32(m, recipe, lambda recipe, m=m: _estimator(recipe, shape, m.name)) for m in models]
     history = _mean_history(histories)
     write_history(run.history, history)
     model = _mean_of(models)
@@ -62,7 +65,7 @@ def fit(recipe, output, resume=False, data_dir=None):
         "parameters": sum(int(np.prod(variable.shape)) for variable in models[0].trainable_variables),
         "epochs": len(history),
         "seed": recipe.seed,
-        "fit_seconds": round(seconds, 1),
+        "fit_seconds": round(sum(seconds), 1),
         "images": len(data),
         "median_error": network["0.0"]["median"],
         "median_error_by_saturation": {saturation: row["median"] for saturation, row in network.items()},
@@ -87,34 +90,42 @@ def build_estimator(recipe, image_shape, steps, name="estimator"):
 
     Returns:
         The compiled `keras.Model`; it begins with `LogRGB` if the recipe says so.
+
+    Raises:
+        ValueError: If the recipe's model is none from images to colours.
     """
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        network = zoo.create(recipe.model, input_shape=image_shape, **recipe.model_arguments)
-        inputs = keras.Input(image_shape)
-        x = LogRGB()(inputs) if recipe.preprocessing == "linear_log_rgb" else inputs
-        model = keras.Model(inputs, network(x), name=name)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    model.compile(build_optimizer(recipe, steps), ReproductionAngularError(), jit_compile=recipe.jit)
+    with computing_in(recipe.precision):
+        model = _estimator(recipe, image_shape, name)
+    model.compile(build_optimizer(recipe, steps), ReproductionAngularError(), jit_compile=with_xla(recipe))
     return model
 
 
-def _train(recipe, data, fold, run):
-    """The network trained on all folds but one, and its history."""
+def _estimator(recipe, image_shape, name):
+    network = create_network(recipe, input_shape=image_shape)
+    check_shapes(recipe, network, image_shape, (3,))
+    inputs = keras.Input(image_shape)
+    x = LogRGB()(inputs) if recipe.preprocessing == "linear_log_rgb" else inputs
+    return keras.Model(inputs, network(x), name=name)
+
+
+def _new_model(recipe, data, fold):
+    keras.utils.set_random_seed(recipe.seed)
+    steps = int((data.folds != fold).sum()) // recipe.batch_size
+    return build_estimator(recipe, data.images.shape[1:], steps, name=f"fold_{fold}")
+
+
+def _train(model, recipe, data, fold, run):
+    """Trains a network on all folds but one; returns its history, and the seconds that this took."""
     folder = RunFolder(run.path / f"fold_{fold}")
     folder.path.mkdir(exist_ok=True)
-    keras.utils.set_random_seed(recipe.seed)
     train = data.take(data.folds != fold)
-    steps = len(train) // recipe.batch_size
-    model = build_estimator(recipe, data.images.shape[1:], steps, name=f"fold_{fold}")
     checkpoint = Checkpoint(folder)
     done = checkpoint.restore(model)
     split = Split(fill(train.images, visible_pixels(train.images)), train.lights)
     how = (recipe.augmentation, recipe.batch_size, recipe.seed, done)
     model.fit(
         training_batches(split, _Unchanged(), *how, workers=workers(recipe.distribution)),
-        steps_per_epoch=steps,
+        steps_per_epoch=len(train) // recipe.batch_size,
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -125,7 +136,7 @@ def _train(recipe, data, fold, run):
         ],
     )
     checkpoint.raise_if_failed()
-    return model, checkpoint.history
+    return checkpoint.history, checkpoint.seconds
 
 
 @dataclasses.dataclass(frozen=True)

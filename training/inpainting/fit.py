@@ -1,7 +1,5 @@
 """One adversarial training of a painter of missing centres, from the recipe to the report."""
 
-import time
-
 import keras
 import numpy as np
 from keras import layers
@@ -11,11 +9,13 @@ from keras_equivariant.layers import ApplyGamma, LogRGB
 from training.checkpoint import Checkpoint
 from training.devices import distributed, synchronise_batch_norm
 from training.export import export
-from training.fit import build_optimizer, check_batch_size, check_names, run_config
+from training.fit import build_optimizer, check_batch_size, check_names
 from training.inpainting.adversary import Adversarial
 from training.inpainting.evaluation import measure
-from training.inpainting.images import central_crops, erase, load, training_batches
+from training.inpainting.images import HOLE, SIZE, central_crops, erase, load, training_batches
 from training.inpainting.report import draw_report
+from training.networks import check_shapes, computing_in, create_network, in_float32, with_xla
+from training.provenance import run_config
 from training.run_folder import open_run, write_json
 
 PREPROCESSINGS = ("srgb", "linear_log_rgb")
@@ -48,10 +48,14 @@ def fit(recipe, output, resume=False, data_dir=None):
     check_names(recipe, PREPROCESSINGS)
     train, test = load(data_dir)
     check_batch_size(recipe, len(train))
-    run = open_run(output, run_config(recipe, data_dir), resume)
     with distributed(recipe.distribution):
-        model, history, seconds = _train(recipe, train, run)
+        keras.utils.set_random_seed(recipe.seed)
+        model = build_adversarial(recipe, len(train) // recipe.batch_size)
+        run = open_run(output, run_config(recipe, data_dir), resume)
+        history, seconds = _train(model, recipe, train, run)
     painter, images = model.painter, central_crops(test)
+    if recipe.precision == "mixed_bfloat16":
+        painter = in_float32(painter, recipe, _painter)
     ratios = measure(painter, images)
     checked = np.asarray(erase(images[:_CHECKED_IMAGES]))
     metrics = {
@@ -82,24 +86,26 @@ def build_adversarial(recipe, steps):
 
     Returns:
         The compiled `Adversarial`.
+
+    Raises:
+        ValueError: If the recipe's model is none from images to centres.
     """
-    keras.config.set_dtype_policy(recipe.precision)
-    try:
-        painter = _painter(zoo.create(recipe.model, **recipe.model_arguments), recipe.preprocessing)
-        config = recipe.loss["config"]
+    config = recipe.loss["config"]
+    with computing_in(recipe.precision):
+        painter = _painter(recipe)
         discriminator = zoo.context_discriminator(config["discriminator_filters"])
-    finally:
-        keras.config.set_dtype_policy("float32")
     model = Adversarial(painter, discriminator, config["adversarial_weight"])
     synchronise_batch_norm(model, recipe.distribution == "mirrored")
-    model.compile(build_optimizer(recipe, steps), jit_compile=recipe.jit)
+    model.compile(build_optimizer(recipe, steps), jit_compile=with_xla(recipe))
     return model
 
 
-def _painter(generator, preprocessing):
-    """A generator with all conversions around it: linear RGB to sRGB in [-1, 1]."""
+def _painter(recipe):
+    """A recipe's generator with all conversions around it: linear RGB to sRGB in [-1, 1]."""
+    generator = create_network(recipe)
+    check_shapes(recipe, generator, (SIZE, SIZE, 3), (HOLE, HOLE, 3))
     inputs = keras.Input(generator.input_shape[1:])
-    if preprocessing == "linear_log_rgb":
+    if recipe.preprocessing == "linear_log_rgb":
         x = layers.Rescaling(0.5, 0.5)(generator(LogRGB()(inputs)))
         outputs = layers.Rescaling(2.0, -1.0)(ApplyGamma()(x))
     else:
@@ -107,17 +113,13 @@ def _painter(generator, preprocessing):
     return keras.Model(inputs, outputs, name="painter")
 
 
-def _train(recipe, train, run):
-    """The trained model, its history, and the seconds that this took."""
-    keras.utils.set_random_seed(recipe.seed)
-    steps = len(train) // recipe.batch_size
-    model = build_adversarial(recipe, steps)
+def _train(model, recipe, train, run):
+    """Trains a model; returns its history, and the seconds that this took."""
     checkpoint = Checkpoint(run)
     done = checkpoint.restore(model)
-    start = time.perf_counter()
     model.fit(
         training_batches(train, recipe.batch_size, recipe.seed, done),
-        steps_per_epoch=steps,
+        steps_per_epoch=len(train) // recipe.batch_size,
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -127,7 +129,6 @@ def _train(recipe, train, run):
             keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
         ],
     )
-    seconds = time.perf_counter() - start
     checkpoint.raise_if_failed()
     synchronise_batch_norm(model, False)
-    return model, checkpoint.history, seconds
+    return checkpoint.history, checkpoint.seconds
