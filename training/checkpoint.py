@@ -1,6 +1,7 @@
 """Interrupted trainings go on where they stopped."""
 
 import math
+import time
 
 import keras
 
@@ -10,37 +11,45 @@ from training.run_folder import load_checkpoint, save_checkpoint, write_history
 class Checkpoint(keras.callbacks.Callback):
     """Keeps everything that the rest of a training depends on in one file, replaced after each epoch.
 
-    That is all variables of the model, random seeds among them, those of the optimizer, and the history.
+    That is all variables of the model, random seeds among them, those of the optimizer, the history and the time.
 
     Args:
         run: The `RunFolder`.
 
     Attributes:
         history: List of dictionaries, one for each epoch: its number and its logs.
+        seconds: What the saved epochs took, those of earlier processes too.
     """
 
     def __init__(self, run):
         super().__init__()
         self._run = run
         self.history = []
+        self.seconds = 0.0
 
     def restore(self, model):
-        """Puts a compiled model back to where the checkpoint left it, if there is one.
+        """Puts a compiled model back to where the checkpoint left it, and the history too, if there is one.
 
         Returns:
             The number of epochs done.
         """
         if self._run.checkpoint.exists():
             model.optimizer.build(model.trainable_variables)
-            self.history = load_checkpoint(self._run.checkpoint, _variables(model))
+            self.history, self.seconds = load_checkpoint(self._run.checkpoint, _variables(model))
+            write_history(self._run.history, self.history)  # what was interrupted may not have come so far
         return len(self.history)
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._start = time.perf_counter() - self.seconds
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the checkpoint and the history, unless the loss is no number."""
         if not math.isfinite(logs["loss"]):
             return
         self.history.append({"epoch": epoch, **{name: float(value) for name, value in logs.items()}})
-        save_checkpoint(self._run.checkpoint, _variables(self.model), self.history)
+        self.seconds = time.perf_counter() - self._start
+        save_checkpoint(self._run.checkpoint, _variables(self.model), self.history, self.seconds)
         write_history(self._run.history, self.history)
 
     def raise_if_failed(self):

@@ -60,6 +60,7 @@ def open_run(path, config, resume=False):
         changes = _differences(read_json(run.config), config)
         if changes:
             raise ValueError(f"`resume` needs the run's own recipe, code and versions. Received: {'; '.join(changes)}")
+        write_json(run.config, config)  # the data may have moved
         return run
     try:
         run.path.mkdir(parents=True, exist_ok=True)
@@ -170,11 +171,11 @@ def write_history(path, history):
         writer.writerows(history)
 
 
-def save_checkpoint(path, variables, history):
-    """Saves variables and the history so far in one file, whole or not at all."""
+def save_checkpoint(path, variables, history, seconds):
+    """Saves variables, the history so far and the seconds that it took in one file, whole or not at all."""
     arrays = {str(i): np.asarray(value) for i, value in enumerate(variables)}
     with replacing(path) as partial:
-        np.savez(partial, history=np.array(json.dumps(history)), **arrays)
+        np.savez(partial, history=np.array(json.dumps(history)), seconds=np.float64(seconds), **arrays)
 
 
 def load_checkpoint(path, variables):
@@ -185,19 +186,19 @@ def load_checkpoint(path, variables):
         variables: The variables to set, in the order in which they were saved.
 
     Returns:
-        The history.
+        The history and the seconds.
 
     Raises:
         ValueError: If the file is damaged or of another model.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            history = json.loads(str(stored["history"]))
-            arrays = [stored[str(i)] for i in range(len(stored.files) - 1)]
+            history, seconds = json.loads(str(stored["history"])), float(stored["seconds"])
+            arrays = [stored[str(i)] for i in range(len(stored.files) - 2)]
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}): remove it to start the run from the beginning") from None
     if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
         raise ValueError(f"{path} is the checkpoint of another model: remove it to start the run from the beginning")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
-    return history
+    return history, seconds

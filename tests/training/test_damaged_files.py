@@ -27,7 +27,7 @@ def whole(tmp_path_factory):
     """A finished run with a checkpoint, and trained weights of the zoo."""
     path = finished_run(tmp_path_factory.mktemp("runs") / "run", "rotated_digits", model=MODEL)
     (path / "history.csv").write_text("epoch,loss,val_loss\n0,1.5,1.25\n1,0.5,0.75\n")
-    save_checkpoint(path / "checkpoint.npz", load_model(path).variables, [{"epoch": 0, "loss": 0.5}])
+    save_checkpoint(path / "checkpoint.npz", load_model(path).variables, [{"epoch": 0, "loss": 0.5}], 1.5)
     for name in (WEIGHTS, WEIGHTS.replace(".weights.h5", ".json")):
         shutil.copy(zoo.pretrained.FOLDER / name, path)
     return path
@@ -76,8 +76,8 @@ def weights_of(path):
 
 def checkpoint_of(path):
     variables = zoo.create(MODEL).variables
-    history = load_checkpoint(path / "checkpoint.npz", variables)
-    return [*(variable.numpy() for variable in variables), history]
+    history, seconds = load_checkpoint(path / "checkpoint.npz", variables)
+    return [*(variable.numpy() for variable in variables), history, seconds]
 
 
 def preprocessing_of(path):

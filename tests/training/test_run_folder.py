@@ -42,6 +42,12 @@ def test_an_unfinished_run_is_resumed_only_when_asked_and_unchanged(tmp_path):
         open_run(tmp_path, {**CONFIG, "versions": {"keras": "4"}}, resume=True)
 
 
+def test_a_resumed_run_tells_where_its_data_lie_now(tmp_path):
+    open_run(tmp_path, {**CONFIG, "data_dir": "/here"})
+    run = open_run(tmp_path, {**CONFIG, "data_dir": "/there"}, resume=True)
+    assert read_json(run.config) == {**CONFIG, "data_dir": "/there"}
+
+
 def test_folders_that_cannot_be_used(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="can be written"):
@@ -98,9 +104,9 @@ def test_checkpoints(tmp_path):
     path = tmp_path / "checkpoint.npz"
     variables = [keras.Variable(np.arange(3.0)), keras.Variable(2, dtype="int32")]
     history = [{"epoch": 0, "loss": 0.1}]
-    save_checkpoint(path, variables, history)
+    save_checkpoint(path, variables, history, 2.5)
     fresh = [keras.Variable(np.zeros(3)), keras.Variable(0, dtype="int32")]
-    assert load_checkpoint(path, fresh) == history
+    assert load_checkpoint(path, fresh) == (history, 2.5)
     np.testing.assert_array_equal(fresh[0], np.arange(3.0))
     assert int(fresh[1]) == 2
     with pytest.raises(ValueError, match="is the checkpoint of another model"):
