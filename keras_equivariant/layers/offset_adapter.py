@@ -69,7 +69,8 @@ class OffsetAdapter(keras.layers.Wrapper):
 
     def build(self, input_shape: Shape) -> None:
         self.pooling.build(input_shape)
-        output_shape = self.layer.compute_output_shape(input_shape)
+        super().build(input_shape)
+        output_shape = self.compute_output_shape(input_shape)
         if not self.invariant:
             check_channels(self.feature_groups, output_shape[-1], "output channels")
             if self.scope == "local" and tuple(output_shape[:-1]) != tuple(input_shape[:-1]):
@@ -77,7 +78,6 @@ class OffsetAdapter(keras.layers.Wrapper):
                     f"`layer` must keep the positions if scope='local'. "
                     f"Received: input shape {tuple(input_shape)}, output shape {tuple(output_shape)}"
                 )
-        super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         pooled = self.pooling(inputs)
@@ -85,7 +85,8 @@ class OffsetAdapter(keras.layers.Wrapper):
         return outputs if self.invariant else shifted(outputs, over_channels(pooled, outputs.shape[-1]))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return self.layer.compute_output_shape(input_shape)
+        # What a layer computes has a shape, too, where it has no `compute_output_shape`.
+        return tuple(self.layer.compute_output_spec(keras.KerasTensor(input_shape, self.compute_dtype)).shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

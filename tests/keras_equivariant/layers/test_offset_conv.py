@@ -17,6 +17,10 @@ LAYERS = {
     "same": (lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "same even": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "pointwise strided": (
+        lambda g, **kw: OffsetConv2D(2 * g, 1, 2, padding="same", feature_groups=g, **kw),
+        (2, 7, 6),
+    ),
     "pointwise": (lambda g, **kw: OffsetConv2D(2 * g, 1, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "dilated": (
         lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", dilation_rate=2, feature_groups=g, **kw),
@@ -102,7 +106,7 @@ def test_offset_equivariant_after_training(name, optimizer):
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("kernel_size", [2, 3])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3])
 def test_is_a_convolution_that_sees_the_mean_beyond_the_border(kernel_size, strides, padding):
     x = random_array(2, 6, 7, 6)
     layer = OffsetConv2D(9, kernel_size, strides, padding=padding)
@@ -263,6 +267,12 @@ def test_a_saved_configuration_keeps_the_projection():
 def test_bad_arguments(layer, arguments, channels, message):
     with pytest.raises(ValueError, match=message):
         layer(**{"filters": 6, "kernel_size": 3, **arguments})(random_array(1, 6, 6, channels))
+
+
+def test_the_fourth_argument_is_not_the_feature_groups():
+    """It is the strides of other convolutions."""
+    with pytest.raises(TypeError, match="positional arguments"):
+        OffsetGroupConv2D(6, 3, "p4", 2)
 
 
 def test_dense_refuses_what_would_break_the_constraint():
