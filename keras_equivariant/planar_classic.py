@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import CombinationConv2D, Subsampling2D, TableConv2D
-from keras_equivariant.planar_parts import convolution_like, naming, to_numpy
+from keras_equivariant.planar_parts import convolution_like, helper, naming, to_numpy
 from keras_equivariant.typing import Tensor
 
 CLASSIC_LAYERS = (CombinationConv2D, Subsampling2D, TableConv2D)
@@ -52,8 +52,8 @@ def apply_activation(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tenso
         The output tensor.
     """
     if isinstance(activation, ScaledTanh):
-        x = keras.layers.Activation("tanh")(keras.layers.Rescaling(activation.slope)(x))
-        return keras.layers.Rescaling(activation.amplitude)(x)
+        x = helper(keras.layers.Activation, "tanh")(helper(keras.layers.Rescaling, activation.slope)(x))
+        return helper(keras.layers.Rescaling, activation.amplitude)(x)
     if isinstance(activation, Logistic):
-        return keras.layers.Activation("sigmoid")(keras.layers.Rescaling(activation.slope)(x))
-    return x if activation is keras.activations.linear else keras.layers.Activation(activation)(x)
+        return helper(keras.layers.Activation, "sigmoid")(helper(keras.layers.Rescaling, activation.slope)(x))
+    return x if activation is keras.activations.linear else helper(keras.layers.Activation, activation)(x)

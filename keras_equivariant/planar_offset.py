@@ -28,6 +28,7 @@ from keras_equivariant.planar_parts import (
     convolution_like,
     copy,
     free,
+    helper,
     is_elementwise_layer,
     naming,
     with_weights,
@@ -46,6 +47,8 @@ OFFSET_LAYERS = (
     OffsetGroupConv2D,
     OffsetReLU,
 )
+# These treat all positions and orientations alike.
+POINTWISE = (InverseLogRGB, OffsetDense)
 
 
 def lower_offset_layer(
@@ -59,7 +62,8 @@ def lower_offset_layer(
 
     Args:
         layer: One of the `OFFSET_LAYERS`.
-        inputs: Its input, a planar map or a vector; for `OffsetAdd` and `OffsetConcatenate`, a list of them.
+        inputs: Its input, a planar map or a vector, of any rank for the `POINTWISE` ones; for `OffsetAdd` and
+            `OffsetConcatenate`, a list of them.
         convolve: Function of a tensor that applies the layer's convolution without activation.
         normalise: Function of a tensor that applies the layer's batch normalisation, as that of an ordinary map.
         orientations: Number of orientations that are merged into the channels of the inputs, 1 if none.
@@ -71,7 +75,7 @@ def lower_offset_layer(
         Refused: If a setting of the layer cannot be lowered.
     """
     if isinstance(layer, InverseLogRGB):
-        return keras.layers.Activation("exponential", **naming(layer))(keras.layers.Rescaling(-1.0)(inputs))
+        return keras.layers.Activation("exponential", **naming(layer))(helper(keras.layers.Rescaling, -1.0)(inputs))
     groups = layer.feature_groups
     if isinstance(layer, OffsetAdd):
         residual, shortcut = inputs
@@ -87,23 +91,23 @@ def lower_offset_layer(
         raise Refused("only the mean over all positions can be lowered")
     means = _means(inputs, groups, orientations)
     if isinstance(layer, OffsetReLU):
-        return keras.layers.Maximum()([inputs, means])
-    centred = keras.layers.Subtract()([inputs, means])
+        return helper(keras.layers.Maximum)([inputs, means])
+    centred = helper(keras.layers.Subtract)([inputs, means])
     if isinstance(layer, OffsetBatchNormalization):
-        outputs = keras.layers.Add()([normalise(centred), means])
+        outputs = helper(keras.layers.Add)([normalise(centred), means])
         if layer.activation is None:
             return outputs
-        return keras.layers.Maximum()([outputs, _means(outputs, groups, orientations)])
+        return helper(keras.layers.Maximum)([outputs, _means(outputs, groups, orientations)])
     if isinstance(layer, OffsetAdapter):
         return _adapt(layer, inputs, centred, means)
     if isinstance(layer, OffsetConv2DTranspose):
         outputs = _convolve_transposed(layer, centred)
-        return keras.layers.Add()([outputs, _means(inputs, groups, 1, layer.filters)])
+        return helper(keras.layers.Add)([outputs, _means(inputs, groups, 1, layer.filters)])
     if layer.padding == "valid":
         return convolve(inputs)
     copies = 1 if isinstance(layer, OffsetConv2D) else layer.expanded_kernel.shape[-1] // layer.filters
     outputs = convolve(centred)
-    return keras.layers.Add()([outputs, _means(inputs, groups, orientations, outputs.shape[-1], copies)])
+    return helper(keras.layers.Add)([outputs, _means(inputs, groups, orientations, outputs.shape[-1], copies)])
 
 
 def _adapt(layer, inputs, centred, means):
@@ -113,7 +117,7 @@ def _adapt(layer, inputs, centred, means):
     if not is_elementwise_layer(inside):
         raise Refused(f"only an elementwise layer inside can be lowered, not a {type(inside).__name__}")
     outputs = copy(inside)(centred)
-    return outputs if layer.invariant else keras.layers.Add()([outputs, means])
+    return outputs if layer.invariant else helper(keras.layers.Add)([outputs, means])
 
 
 def _convolve_transposed(layer, x):
@@ -124,17 +128,17 @@ def _convolve_transposed(layer, x):
 def _concatenate(layer, inputs, blocks):
     """Concatenates within each block: a feature group, in one orientation."""
     space = free(inputs[0].shape[1:-1])
-    parts = [keras.layers.Reshape((*space, blocks, x.shape[-1] // blocks))(x) for x in inputs]
+    parts = [helper(keras.layers.Reshape, (*space, blocks, x.shape[-1] // blocks))(x) for x in inputs]
     channels = sum(x.shape[-1] for x in inputs)
-    return keras.layers.Reshape((*space, channels), **naming(layer))(keras.layers.Concatenate()(parts))
+    return keras.layers.Reshape((*space, channels), **naming(layer))(helper(keras.layers.Concatenate)(parts))
 
 
 def _add(layer, residual, shortcut, orientations):
     """The shortcut loses its means, then each of its feature groups gets channels of zeros."""
     means = _means(shortcut, layer.feature_groups, orientations)
-    if layer.strides > 1:
-        shortcut = keras.layers.MaxPooling2D(1, layer.strides)(shortcut)
-    shortcut = keras.layers.Subtract()([shortcut, means])
+    if layer.strides > 1 and len(shortcut.shape) == 4:
+        shortcut = helper(keras.layers.MaxPooling2D, 1, layer.strides)(shortcut)
+    shortcut = helper(keras.layers.Subtract)([shortcut, means])
     channels, wanted = shortcut.shape[-1], residual.shape[-1]
     if channels != wanted:
         blocks = layer.feature_groups * orientations
@@ -142,7 +146,7 @@ def _add(layer, residual, shortcut, orientations):
         for block in range(blocks):
             kernel[block, :, block, : channels // blocks] = np.eye(channels // blocks)
         shortcut = _constant(kernel.reshape(channels, wanted), shortcut)
-    return keras.layers.Add()([residual, shortcut])
+    return helper(keras.layers.Add)([residual, shortcut])
 
 
 def _means(x, groups, orientations, channels=None, new_orientations=None):
@@ -152,15 +156,15 @@ def _means(x, groups, orientations, channels=None, new_orientations=None):
     group_in = np.tile(np.repeat(np.arange(groups), x.shape[-1] // orientations // groups), orientations)
     group_out = np.tile(np.repeat(np.arange(groups), channels // new_orientations // groups), new_orientations)
     kernel = (group_in[:, None] == group_out[None]) / (x.shape[-1] // groups)
-    return _constant(kernel, keras.layers.GlobalAveragePooling2D(keepdims=True)(x) if len(x.shape) == 4 else x)
+    return _constant(kernel, helper(keras.layers.GlobalAveragePooling2D, keepdims=True)(x) if len(x.shape) == 4 else x)
 
 
 def _constant(kernel, x):
     """Multiplies the channels of a map or a vector by a constant matrix."""
     channels = kernel.shape[-1]
     if len(x.shape) == 4:
-        layer = keras.layers.Conv2D(channels, 1, use_bias=False, trainable=False)
+        layer = helper(keras.layers.Conv2D, channels, 1, use_bias=False, trainable=False)
         kernel = kernel[None, None]
     else:
-        layer = keras.layers.Dense(channels, use_bias=False, trainable=False)
+        layer = helper(keras.layers.Dense, channels, use_bias=False, trainable=False)
     return with_weights(layer, [kernel], x)

@@ -1,6 +1,10 @@
 """What lowering to plain Keras layers needs everywhere; `planar.to_planar` is what users call."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -25,21 +29,69 @@ _ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, ker
 _NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
 
 
+# For the model being lowered: the names that its own layers have and none has taken over yet, and all that are taken.
+_names: contextvars.ContextVar[tuple[set[str], set[str]]] = contextvars.ContextVar("names")
+
+
 class Refused(Exception):
     """A layer has a setting that cannot be lowered; the message says which."""
 
 
+@contextlib.contextmanager
+def names_for(model: keras.Model) -> Iterator[None]:
+    """Within it, no two layers that `naming` and `helper` name have the same name, as Keras asks of a model."""
+    names, inputs = {layer.name for layer in model.layers}, {tensor.name for tensor in model.inputs}
+    token = _names.set((names - inputs, names | inputs))
+    try:
+        yield
+    finally:
+        _names.reset(token)
+
+
 def naming(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Name and precision of the layer that takes another's place."""
-    return {"name": layer.name, "dtype": layer.variable_dtype}
+    """Name and precision of the layer that takes another's place; at a second call of that, with a number."""
+    own, _ = _names.get()
+    name = layer.name if layer.name in own else _free(layer.name)
+    own.discard(name)
+    return {"name": name, "dtype": layer.variable_dtype}
+
+
+def helper(kind: type[keras.layers.Layer], *args: Any, **kwargs: Any) -> keras.layers.Layer:
+    """A layer that takes no other's place, with a name like those that Keras gives.
+
+    Keras' own would do but for a model that was loaded: its layers' names are not counted.
+    """
+    return kind(*args, name=_free(re.sub("([a-z])([A-Z])", r"\1_\2", kind.__name__).lower()), **kwargs)
+
+
+def _free(name):
+    _, taken = _names.get()
+    numbered = (f"{name}_{i}" if i else name for i in itertools.count())
+    free_name = next(candidate for candidate in numbered if candidate not in taken)
+    taken.add(free_name)
+    return free_name
 
 
 def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A Keras layer with the same configuration, but neither weights nor an activation of ours."""
-    config = {**layer.get_config(), **naming(layer)}
+    """A Keras layer with the same configuration, but without weights, regularizers, constraints and classes of ours."""
+    config = layer.get_config()
     if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
         config["activation"] = "linear"
-    return type(layer).from_config(config)
+    return type(layer).from_config({**_plain(config), **naming(layer)})
+
+
+def _plain(config):
+    """A configuration without regularizers and constraints; refused if it names a class that is not Keras'."""
+    if isinstance(config, str) and config.startswith("keras_equivariant>"):  # a function
+        raise Refused(f"it holds a {config}")
+    if isinstance(config, list | tuple):
+        return type(config)(_plain(item) for item in config)
+    if not isinstance(config, dict):
+        return config
+    if "class_name" in config and str(config.get("module")).split(".")[0] not in ("keras", "builtins"):
+        raise Refused(f"it holds a {config['class_name']}")
+    penalised = ("regularizer", "constraint")
+    return {name: None if str(name).endswith(penalised) else _plain(value) for name, value in config.items()}
 
 
 def convolution_like(
@@ -47,7 +99,8 @@ def convolution_like(
 ) -> keras.layers.Layer:
     """A plain convolution with the settings of another layer, but for its activation and what is changed."""
     names = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "use_bias")
-    return plain(**{**{name: getattr(layer, name) for name in names}, **naming(layer), **changes})
+    config = {**{name: getattr(layer, name) for name in names}, "dtype": layer.variable_dtype, **changes}
+    return plain(**config if "name" in config else {**config, **naming(layer)})
 
 
 def with_weights(layer: keras.layers.Layer, weights: Sequence[np.ndarray], *args: Any, **kwargs: Any) -> Any:
