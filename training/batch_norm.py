@@ -17,12 +17,13 @@ def reestimate_batch_norm(model, batches):
         batches: Iterable of `(images, labels)`, as for training.
 
     Raises:
-        ValueError: If there is no batch.
+        ValueError: If there is no batch, or a batch normalisation is in another layer or model of the model, or is of
+            a class with a formula of its own.
 
     Reference:
         [Ioffe & Szegedy, 2015](https://arxiv.org/abs/1502.03167), algorithm 2.
     """
-    if not any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
+    if not check_batch_norm(model):
         return
     norms, statistics = _statistics_model(model)
     count, means, squares = 0, [0.0] * len(norms), [0.0] * len(norms)
@@ -36,6 +37,36 @@ def reestimate_batch_norm(model, batches):
     for norm, mean, square in zip(norms, means, squares, strict=True):
         norm.moving_mean.assign(mean / count)
         norm.moving_variance.assign(square / count - (mean / count) ** 2)
+
+
+def inner_layers(model):
+    """All layers of a model, those of the models and wrappers in it included."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.layers.Wrapper):
+            layer = layer.layer
+            yield layer
+        if isinstance(layer, keras.Model):
+            yield from inner_layers(layer)
+
+
+def check_batch_norm(model):
+    """Checks that all batch normalisations of a model can be reestimated.
+
+    Returns:
+        Whether there is one.
+
+    Raises:
+        ValueError: If one cannot.
+    """
+    found = [layer for layer in inner_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in found:
+        if type(layer) is not keras.layers.BatchNormalization or not any(layer is outer for outer in model.layers):
+            raise ValueError(
+                "`model` must have plain batch normalisations only, as layers of its own, for `reestimate_batch_norm`. "
+                f"Received: the layer {layer.name!r} of the class {type(layer).__name__}"
+            )
+    return bool(found)
 
 
 def _statistics_model(model):

@@ -6,6 +6,8 @@ import os
 import keras
 import tensorflow as tf
 
+from training.batch_norm import inner_layers
+
 _BACKENDS = {"mirrored": "tensorflow", "jax": "jax"}
 
 
@@ -84,9 +86,9 @@ def synchronise_batch_norm(model, synchronised):
     """Switches between batch statistics over all replicas and over each replica's part of a batch.
 
     Args:
-        model: A `keras.Model`.
+        model: A `keras.Model`, with models in it or not.
         synchronised: Whether over all replicas. Only TensorFlow can do that, so switch it off before saving.
     """
-    for layer in model.layers:
+    for layer in inner_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronised

@@ -7,7 +7,7 @@ import zoo
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from training import data as datasets
 from training.augmentations import get_augmentation
-from training.batch_norm import reestimate_batch_norm
+from training.batch_norm import check_batch_norm, reestimate_batch_norm
 from training.checkpoint import Checkpoint
 from training.devices import check_distribution, distributed, on_this_host, synchronise_batch_norm, workers
 from training.evaluations import BATCH_SIZE, evaluate, get_evaluation
@@ -56,6 +56,8 @@ def fit(recipe, output, resume=False, data_dir=None):
         keras.utils.set_random_seed(recipe.seed)
         model = build_model(recipe, steps)
         check_shapes(recipe, model, data.train.first(1).images.shape[1:], (data.classes,))
+        if recipe.reestimate_batch_norm:
+            check_batch_norm(model)
         run = open_run(output, run_config(recipe, data_dir), resume)
         save_preprocessing(run.preprocessing, preprocess)
         history, seconds = _train(model, recipe, data, preprocess, run)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from helpers import random_array
 
+from keras_equivariant.layers import OffsetAdapter, OffsetBatchNormalization
 from training.batch_norm import reestimate_batch_norm
 
 
@@ -41,6 +42,28 @@ def test_batches_of_unequal_size_count_by_their_size():
     norm = model.get_layer("norm_1")
     np.testing.assert_allclose(norm.moving_mean, first.mean((0, 1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, first.var((0, 1, 2)), rtol=1e-4)
+
+
+def nested(norm):
+    inner = keras.Sequential([keras.Input((6, 6, 3)), norm])
+    return keras.Sequential([keras.Input((6, 6, 3)), inner, keras.layers.Flatten()])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.Sequential([keras.Input((6, 6, 3)), OffsetBatchNormalization(name="norm")]),
+        lambda: nested(keras.layers.BatchNormalization(name="norm")),
+        lambda: nested(OffsetAdapter(keras.layers.BatchNormalization(name="norm"))),
+    ],
+)
+def test_what_cannot_be_reestimated_is_told(make):
+    model = make()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="plain batch normalisations only.*Received: the layer 'norm'"):
+        reestimate_batch_norm(model, [(random_array(4, 6, 6, 3), None)])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_without_batches_or_without_batch_norm():

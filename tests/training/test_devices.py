@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from helpers import ROOT, run_python
 
-from training.devices import check_distribution
+from keras_equivariant.layers import OffsetAdapter
+from training.devices import check_distribution, synchronise_batch_norm
+from training.inpainting.adversary import Adversarial
 from training.run_folder import read_json
 
 MODELS = ["p4cnn", "offset_resnet20"]
@@ -79,6 +81,16 @@ def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
     one, two = load(tmp_path / "one.npz"), load(tmp_path / "two.npz")
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9 * max(1, np.abs(a).max()))
+
+
+def test_normalisations_of_inner_models_are_synchronised_too():
+    norms = [keras.layers.BatchNormalization() for _ in range(3)]
+    painter = keras.Sequential([keras.Input((4,)), norms[0], keras.Sequential([keras.Input((4,)), norms[1]])])
+    discriminator = keras.Sequential([keras.Input((4,)), OffsetAdapter(norms[2], 2)])
+    model = Adversarial(painter, discriminator)
+    for synchronised in (True, False):
+        synchronise_batch_norm(model, synchronised)
+        assert [norm.synchronized for norm in norms] == [synchronised] * 3
 
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
