@@ -1,5 +1,6 @@
 """What a finished run has left, read as what others may have damaged."""
 
+import pathlib
 import zipfile
 
 import keras
@@ -26,6 +27,24 @@ def read_recipe(path):
         return Recipe(**config["recipe"]), config["data_dir"]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{run.config} holds no recipe ({error!r}). Received: run={path}") from None
+
+
+def run_labels(paths):
+    """A name for each run, no two the same: that of its folder, with those above it as far as they tell runs apart.
+
+    Args:
+        paths: Folders of runs; one that comes again gets a number.
+
+    Returns:
+        List of strings.
+    """
+    paths = [pathlib.Path(path).resolve() for path in paths]
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        labels = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(labels)) == len(set(paths)):
+            break
+    numbers = [labels[: i + 1].count(label) for i, label in enumerate(labels)]
+    return [label if number == 1 else f"{label} ({number})" for label, number in zip(labels, numbers, strict=True)]
 
 
 def load_model(path):

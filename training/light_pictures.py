@@ -1,11 +1,10 @@
 """Pictures of how models bear a new light: errors over its saturation, and predictions for some images."""
 
-import pathlib
-
 import keras
 import numpy as np
 from matplotlib.figure import Figure
 
+from training.finished_runs import run_labels
 from training.fit import load_run
 from training.illuminants import lit_batches
 from training.run_folder import find_finished_run, read_json, save_figure
@@ -31,17 +30,17 @@ def draw_saturations(paths, output):
     """
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
-    for i, path in enumerate(paths):
+    for i, (path, label) in enumerate(zip(paths, run_labels(paths), strict=True)):
         metrics = read_json(find_finished_run(path).metrics)
         if "test_error_by_saturation" not in metrics:
             raise ValueError(f'The run must have been tested by the evaluation "saturations". Received: {path}')
-        for name, style, label in (
-            ("test_error_by_saturation", "o-", _name(path)),
-            ("adapted_error_by_saturation", "o--", f"{_name(path)}, in an adapter"),
+        for name, style, what in (
+            ("test_error_by_saturation", "o-", ""),
+            ("adapted_error_by_saturation", "o--", ", in an adapter"),
         ):
             if name in metrics:
                 saturations = [float(saturation) for saturation in metrics[name]]
-                axes.plot(saturations, list(metrics[name].values()), style, color=f"C{i % 10}", label=label)
+                axes.plot(saturations, list(metrics[name].values()), style, color=f"C{i % 10}", label=label + what)
     axes.set(xlabel="saturation of the light", ylabel="test error (%)")
     axes.grid(alpha=0.3)
     axes.legend()
@@ -70,10 +69,11 @@ def draw_predictions(paths, output, count=3, data_dir=None):
     data = runs[0][2]
     shown = data.test.first(count)
     images = [_lit(shown, lambda images: images, saturation) for saturation in _SHOWN_SATURATIONS]
-    probabilities = {
-        str(path): [_probabilities(model, _lit(shown, preprocess, saturation)) for saturation in _SHOWN_SATURATIONS]
-        for path, (_, model, _, preprocess) in zip(paths, runs, strict=True)
-    }
+    probabilities = [
+        [_probabilities(model, _lit(shown, preprocess, saturation)) for saturation in _SHOWN_SATURATIONS]
+        for _, model, _, preprocess in runs
+    ]
+    titles = run_labels(paths)
     rows = 1 + len(paths)
     figure = Figure(figsize=(2.2 * len(_SHOWN_SATURATIONS), count * (2 + 0.9 * len(paths))), layout="constrained")
     grid = figure.subplots(
@@ -86,10 +86,10 @@ def draw_predictions(paths, output, count=3, data_dir=None):
             picture.axis("off")
             if i == 0:
                 picture.set_title(f"saturation {saturation}")
-            for axes, (path, found) in zip(charts, probabilities.items(), strict=True):
+            for axes, title, found in zip(charts, titles, probabilities, strict=True):
                 _draw_classes(axes, found[column][i], label, data.names)
                 if column == 0:
-                    axes.set_ylabel(_name(path), rotation=0, ha="right", va="center")
+                    axes.set_ylabel(title, rotation=0, ha="right", va="center")
     save_figure(figure, output)
 
 
@@ -111,8 +111,3 @@ def _draw_classes(axes, probabilities, label, names):
     for position, k in zip(positions, classes, strict=True):
         axes.text(0.02, position, names[k] if names else str(k), va="center", fontsize=8)
     axes.set(xlim=(0, 1), xticks=[], yticks=[])
-
-
-def _name(path):
-    """Of a run: that of its folder."""
-    return pathlib.Path(path).resolve().name

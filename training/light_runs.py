@@ -1,10 +1,8 @@
 """Runs of illuminant estimation or of inpainting side by side, under more and more coloured light."""
 
-import pathlib
-
 from matplotlib.figure import Figure
 
-from training.finished_runs import load_model, read_recipe
+from training.finished_runs import load_model, read_recipe, run_labels
 from training.illumination import images as lit_images
 from training.illumination.report import draw_corrections
 from training.inpainting import images as photographs
@@ -45,7 +43,7 @@ def draw_runs(paths, saturations, pictures, count=3, data_dir=None):
     if len(names) > 1:
         raise ValueError(f"The runs must be on one data set. Received: {', '.join(names)}")
     data_dir = data_dir or read_recipe(paths[0])[1]
-    labels = [pathlib.Path(path).name for path in paths]
+    labels = run_labels(paths)
     metrics = {label: read_json(find_finished_run(path).metrics) for label, path in zip(labels, paths, strict=True)}
     models = {label: load_model(path) for label, path in zip(labels, paths, strict=True)}
     figure = Figure(figsize=(7.5, 2 * count * (1 + len(paths)) * 0.75), layout="constrained")

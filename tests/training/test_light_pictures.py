@@ -5,10 +5,13 @@ import types
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from training import cli, light_pictures
 from training.data import LabelledImages, Split
+from training.finished_runs import run_labels
+from training.inpainting.report import draw_paintings
 from training.preprocessing import Standardise
 from training.recipes import get_recipe
 
@@ -77,6 +80,32 @@ def test_each_run_s_probabilities_stand_under_each_image(runs, tmp_path, monkeyp
     assert [seeing[5 * image][0][0] for image in range(2)] == ["cat", "dog"]
     first, last = (dict(zip(*seeing[column][:2], strict=True)) for column in (0, 4))
     assert max(abs(first[name] - last[name]) for name in NAMES) > 0.05, "the light has changed the prediction"
+
+
+def test_a_run_beside_itself(runs, tmp_path):
+    path = next(iter(runs))
+    light_pictures.draw_predictions([path, path], tmp_path / "predictions.png", 1)
+    light_pictures.draw_saturations([path, path], tmp_path / "saturations.png")
+    assert imread(tmp_path / "predictions.png").shape[2] == 4
+
+
+def test_labels_tell_runs_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_labels(["a", "b/c/"]) == ["a", "c"]
+    assert run_labels([".", "light"]) == [tmp_path.name, "light"]
+    assert run_labels(["x/light", "y/light", "z"]) == ["x/light", "y/light", f"{tmp_path.name}/z"]
+    assert run_labels(["x/one/light", "y/one/light", "x/one/light"]) == [
+        "x/one/light",
+        "y/one/light",
+        "x/one/light (2)",
+    ]
+
+
+def test_more_paintings_than_photographs(tmp_path, tensorflow_backend):
+    images = np.random.default_rng(0).uniform(0.1, 1, (2, 128, 128, 3)).astype("float32")
+    inputs = keras.Input((128, 128, 3))
+    painter = keras.Model(inputs, keras.layers.Cropping2D(32)(inputs))
+    draw_paintings(Figure(), {"painter": painter}, images, 3)
 
 
 def test_runs_that_cannot_be_drawn(runs, tmp_path):

@@ -30,10 +30,15 @@ class LitImages:
 
     def under(self, saturation, seed=_SEED):
         """The same images under one more light each, of random hue, the same hue at every saturation."""
-        hues = np.random.default_rng(seed).uniform(size=len(self)).astype("float32")
-        light = RandomIlluminant(saturation, gamma=False, in_prediction=True)
-        colours = keras.ops.convert_to_numpy(light(np.ones((len(self), 1, 1, 3), "float32"), hue=hues))
+        colours = random_lights(len(self), saturation, seed)
         return dataclasses.replace(self, images=self.images * colours, lights=self.lights * colours[:, 0, 0])
+
+
+def random_lights(count, saturation, seed=_SEED):
+    """Colours `(count, 1, 1, 3)` of lights of random hue, the same hue at every saturation."""
+    hues = np.random.default_rng(seed).uniform(size=count).astype("float32")
+    light = RandomIlluminant(saturation, gamma=False, in_prediction=True)
+    return keras.ops.convert_to_numpy(light(np.ones((count, 1, 1, 3), "float32"), hue=hues))
 
 
 def load(name, data_dir=None):

@@ -1,21 +1,13 @@
 """Tests of drawn centres: the peak signal-to-noise ratio under more and more coloured light."""
 
-import keras
 import numpy as np
 
-from keras_equivariant.layers import ApplyGamma, RandomIlluminant, RemoveGamma
+from keras_equivariant.layers import ApplyGamma, RemoveGamma
+from training.illumination.images import random_lights
 from training.inpainting.images import centre, erase
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_SEED = 0
 _BATCH_SIZE = 50
-
-
-def random_lights(count, saturation):
-    """Colours `(count, 1, 1, 3)` of lights of random hue, the same hue at every saturation."""
-    hues = np.random.default_rng(_SEED).uniform(size=count).astype("float32")
-    light = RandomIlluminant(saturation, gamma=False, in_prediction=True)
-    return keras.ops.convert_to_numpy(light(np.ones((count, 1, 1, 3), "float32"), hue=hues))
 
 
 def draw_centres(painter, images):

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_equivariant.layers import ApplyGamma
-from training.inpainting.evaluation import draw_centres, random_lights
+from training.illumination.images import random_lights
+from training.inpainting.evaluation import draw_centres
 from training.inpainting.images import HOLE, SIZE, erase
 from training.report import curve
 from training.run_folder import save_figure
@@ -57,7 +58,7 @@ def draw_paintings(figure, painters, images, count=_SHOWN):
     grid = figure.subplots(count * (1 + len(painters)), len(_SHOWN_SATURATIONS), squeeze=False)
     corner = (SIZE - HOLE) // 2
     for column, saturation in enumerate(_SHOWN_SATURATIONS):
-        lit = chosen * random_lights(len(images), saturation)[:count]
+        lit = chosen * random_lights(len(chosen), saturation)
         rows = {"erased": np.asarray(erase(lit))}
         for label, painter in painters.items():
             rows[label] = lit.copy()
