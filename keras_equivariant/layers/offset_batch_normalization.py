@@ -89,6 +89,7 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers too
         if self.renorm or self.synchronized:
             means = self._group_means(inputs)
             outputs = shifted(super().call(shifted(inputs, -means), training=training), means)
@@ -130,8 +131,9 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         images = ops.shape(x)[0]
         images = images if isinstance(images, int) else ops.cast(images, x.dtype)
         mean = ops.sum(channel_means - phi, axis=0) / images
-        # Within the images, and between them: small differences of large numbers are avoided as far as possible.
-        within = squares - channel_means * channel_means
+        # Within the images, and between them: small differences of large numbers are avoided as far as possible; where
+        # one is left, rounding must not make it negative.
+        within = ops.relu(squares - channel_means * channel_means)
         between = channel_means - phi - mean
         variance = ops.sum(within + between * between, axis=0) / images
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
