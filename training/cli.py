@@ -31,7 +31,8 @@ def main(arguments=None):
         print(f"keras-equivariant: error: {' '.join(str(error).split())[:_LONGEST_MESSAGE]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("keras-equivariant: interrupted; --resume goes on from the last whole epoch", file=sys.stderr)
+        hint = "; --resume goes on from the last whole epoch" if parsed.run is _fit else ""
+        print(f"keras-equivariant: interrupted{hint}", file=sys.stderr)
         return 130
     return 0
 
@@ -59,16 +60,16 @@ def _parser():
     command.add_argument("--distribute", metavar="NAME", help="mirrored (TensorFlow, one host) or jax (any hosts)")
     command.add_argument("--output", metavar="DIR", help="folder of the run; default: runs/RECIPE-MODEL-SEED")
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
-    _add_data_dir(command)
+    _add_data_dir(command, "that of TFDS, ~/tensorflow_datasets")
     command.set_defaults(run=_fit)
 
-    command = commands.add_parser("evaluate", help="test the model of a finished run again")
-    command.add_argument("folder", metavar="RUN", help="folder of the run")
+    command = commands.add_parser("evaluate", help="test the model of a finished run of a classifier again")
+    command.add_argument("folder", metavar="RUN", help="folder of a finished run of a classifier")
     _add_data_dir(command)
     command.set_defaults(run=_evaluate)
 
-    command = commands.add_parser("export", help="save the model of a finished run in another format")
-    command.add_argument("folder", metavar="RUN", help="folder of the run")
+    command = commands.add_parser("export", help="save the model of a finished run of a classifier in another format")
+    command.add_argument("folder", metavar="RUN", help="folder of a finished run of a classifier")
     formats = "keras, saved_model (default), onnx, litert or openvino"
     command.add_argument("--format", default="saved_model", metavar="NAME", help=formats)
     plain = "as a plain Keras model, without our classes"
@@ -109,8 +110,8 @@ def _parser():
     return parser
 
 
-def _add_data_dir(command):
-    command.add_argument("--data-dir", metavar="DIR", help="prepared TFDS data sets; default: ~/tensorflow_datasets")
+def _add_data_dir(command, default="the one that the run was made with"):
+    command.add_argument("--data-dir", metavar="DIR", help=f"prepared TFDS data sets; default: {default}")
 
 
 def _import_tensorflow_quietly():

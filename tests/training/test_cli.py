@@ -183,6 +183,27 @@ def test_wrong_usage_takes_one_line(arguments, capsys):
     assert re.fullmatch("keras-equivariant: error: .*\n", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("command, resumable", [(["fit"], True), (["study", "clusters"], False)])
+def test_only_a_fit_can_be_resumed(command, resumable, monkeypatch, capsys):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, f"_{command[0]}", interrupt)
+    assert cli.main(command) == 130
+    printed = capsys.readouterr().err
+    assert printed.startswith("keras-equivariant: interrupted")
+    assert ("--resume" in printed) == resumable
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export", "lights"])
+def test_the_data_are_by_default_those_of_the_run(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "default: the one that the run was made with" in printed
+    assert command == "lights" or "folder of a finished run of a classifier" in printed
+
+
 def test_report_compares_runs(run, tmp_path, capsys):
     picture = tmp_path / "comparison.png"
     assert cli.main(["report", str(run), str(run), "--output", str(picture)]) == 0
