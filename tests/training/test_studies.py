@@ -163,3 +163,16 @@ def test_unknown_studies_and_used_folders_are_refused(tmp_path):
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(ValueError, match="`output` must not hold"):
         studies.run_study("clusters", tmp_path)
+    with pytest.raises(ValueError, match="`output` must be a folder that can be written"):
+        studies.run_study("clusters", tmp_path / "results.json")
+    with pytest.raises(ValueError, match="`output` must be a folder that can be written"):
+        studies.run_study("clusters", tmp_path / "results.json" / "below")
+
+
+def test_a_stray_file_is_not_taken_for_mnist(bundled_digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist.npz").write_bytes(b"something else")
+    for value in (None, ""):
+        if value is not None:
+            monkeypatch.setenv("KERAS_EQUIVARIANT_DATA", value)
+        assert images.load_images(20, 5)[0] == "digits"

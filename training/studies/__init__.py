@@ -34,10 +34,16 @@ def run_study(name, output, seed=0, **settings):
         The results, a dictionary.
 
     Raises:
-        ValueError: If there is no such study, or the folder holds the results of one.
+        ValueError: If there is no such study, or the folder cannot be written or holds the results of one.
     """
     if name not in _STUDIES:
         raise ValueError(f"`study` must be one of {list(_STUDIES)}. Received: study={name!r}")
     if (pathlib.Path(output) / "results.json").exists():
         raise ValueError(f"`output` must not hold the results of a study. Received: output={output}")
+    try:
+        pathlib.Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # told before hours of work, not after them
+        raise ValueError(
+            f"`output` must be a folder that can be written ({error.strerror}). Received: output={output}"
+        ) from None
     return importlib.import_module(f"training.studies.{name}").run(output, seed, **settings)

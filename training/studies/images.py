@@ -22,18 +22,21 @@ def load_images(training_images, test_images):
     Returns:
         The name of the data set, and `LabelledImages` as floats between 0 and 1.
     """
-    path = pathlib.Path(os.environ.get("KERAS_EQUIVARIANT_DATA", "")) / "mnist.npz"
-    if path.is_file():
+    folder = os.environ.get("KERAS_EQUIVARIANT_DATA")
+    path = pathlib.Path(folder) / "mnist.npz" if folder else None
+    if path is not None and path.is_file():
+        name = "MNIST"
         with np.load(path, allow_pickle=False) as arrays:
             train, test = (Split(arrays[f"x_{part}"][..., None], arrays[f"y_{part}"]) for part in ("train", "test"))
     else:
         from training.data import digits
 
+        name = "digits"
         data = digits.load()
         train, test = data.train, data.test
     parts = [(train, training_images), (test, test_images)]
     parts = [Split(part.scaled_images(count), part.labels[:count].astype("int32")) for part, count in parts]
-    return "MNIST" if path.is_file() else "digits", LabelledImages(*parts, classes=10)
+    return name, LabelledImages(*parts, classes=10)
 
 
 def small_convnet(outputs=10, deviation=None):

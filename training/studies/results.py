@@ -11,7 +11,6 @@ from training.run_folder import save_figure, write_json
 def save(output, results, figure):
     """Writes `figure.png` and then `results.json` into a folder, and returns the results."""
     folder = pathlib.Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     save_figure(figure, folder / "figure.png")
     write_json(folder / "results.json", results)
     return results
