@@ -96,6 +96,8 @@ def test_light_multiplies_images_and_their_lights():
         ({"x": np.zeros((COUNT, 64, 64, 3), "float32")}, "all black. Received: photo0"),
         ({"x": np.ones((COUNT, 32, 32, 3), "float32")}, "images of 64x64"),
         ({"fold": np.zeros(3, "uint8")}, "each with all else"),
+        ({"fold": np.arange(COUNT) % 3 + 1}, "folds must be 0, 1, 2"),
+        ({"fold": np.arange(COUNT) % 2}, "folds must be 0, 1, 2"),
     ],
 )
 def test_bad_archives(changes, message, tmp_path):

@@ -22,6 +22,9 @@ class ColorChecker(LitImagesBuilder):
         if arrays["x"].shape[1:] != (SIZE, SIZE, 3) or len({len(array) for array in arrays.values()}) != 1:
             shapes = {key: array.shape for key, array in arrays.items()}
             raise ValueError(f"The file must hold images of 64x64, each with all else. Received: {path} {shapes}")
+        if set(np.unique(arrays["fold"])) != set(range(len(FOLDS))):
+            folds = np.unique(arrays["fold"]).tolist()
+            raise ValueError(f"The folds must be {', '.join(map(str, range(len(FOLDS))))}. Received: {path} {folds}")
         check_lights(arrays["illuminant"], path)
         for image, name in zip(arrays["x"], arrays["name"], strict=True):
             check_not_black(image, f"{name} in {path}")
