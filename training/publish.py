@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import inspect
 import pathlib
-import sys
 
 import numpy as np
 
@@ -71,13 +70,13 @@ def publish(path, folder=FOLDER):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{recipe.model}-{recipe.dataset}{SUFFIX}"
-    with replacing(target) as partial:
+    # Both are ready before the first takes its place: weights are refused that their card does not know.
+    with replacing(target) as partial, replacing(card_path(target)) as partial_card:
         model = builder(**recipe.model_arguments)
         model.set_weights(trained.get_weights())
         model.save_weights(partial)
         _check(builder(**{**recipe.model_arguments, "weights": partial}), model)
-        card["sha256"] = checksum(partial)
-    write_json(card_path(target), card)
+        write_json(partial_card, {**card, "sha256": checksum(partial)})
     return target, card_path(target)
 
 
@@ -94,8 +93,8 @@ def main(arguments=None):
     parsed = parser.parse_args(arguments)
     try:
         print(*publish(parsed.folder, parsed.output), sep="\n")
-    except ValueError as error:
-        sys.exit(f"{parser.prog}: error: {error}")
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
 
 
 if __name__ == "__main__":

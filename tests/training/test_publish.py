@@ -58,15 +58,36 @@ def test_runs_that_cannot_be_published(tmp_path, monkeypatch):
         publish.publish(finished_run(tmp_path / "stars", dataset="stars"), output)
     with pytest.raises(ValueError, match="must be of a few numbers. Received: a ContrastZca"):
         publish.publish(finished_run(tmp_path / "zca", preprocessing="contrast_zca"), output)
-    with pytest.raises(SystemExit, match="python -m training.publish: error: `run` must be the folder"):
-        publish.main([str(tmp_path), "--output", str(output)])
     assert not output.exists()
+
+
+def test_errors_take_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for run, output, message in (
+        (tmp_path, tmp_path / "package", "`run` must be the folder of a finished run"),
+        (finished_run(tmp_path / "run"), tmp_path / "file", "File exists"),
+    ):
+        with pytest.raises(SystemExit) as exit_:
+            publish.main([str(run), "--output", str(output)])
+        assert exit_.value.code == 2
+        printed = capsys.readouterr().err
+        assert printed.startswith("python -m training.publish: error: ") and printed.count("\n") == 1
+        assert message in printed
 
 
 def test_a_failed_write_leaves_the_old_files(tmp_path, monkeypatch):
     output = tmp_path / "package"
     publish.publish(finished_run(tmp_path / "run"), output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "write_json", fail)
+        with pytest.raises(OSError, match="No space left"):
+            publish.publish(finished_run(tmp_path / "other", model_arguments={"filters": 3}), output)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     monkeypatch.setattr(keras.Model, "save_weights", lambda self, path: path.write_bytes(b"half"))
     with pytest.raises(ValueError, match="cannot be read"):
         publish.publish(tmp_path / "run", output)
