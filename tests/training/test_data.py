@@ -1,5 +1,6 @@
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -57,14 +58,33 @@ def test_rotated_mnist_is_made_from_mnist(tmp_path, monkeypatch):
     assert 10 < middle < np.std([example["image"] for example in upright])  # interpolated, not blank
     assert (data.train.images[:, 0, 0] == 0).mean() > 0.5  # corners come in from outside
 
+    datasets.load("rotated_mnist", tmp_path)
+    write_published_files(tmp_path)
+    with pytest.raises(ValueError, match="was made from MNIST, before .* remove its folder.*Received: .*rotated_mnist"):
+        datasets.load("rotated_mnist", tmp_path)
+    shutil.rmtree(tmp_path / "rotated_mnist")
+    assert len(datasets.load("rotated_mnist", tmp_path).train) == 4
 
-def test_published_files_of_rotated_mnist_are_used(tmp_path):
-    manual = tmp_path / "downloads" / "manual"
-    manual.mkdir(parents=True)
+
+def write_published_files(data_dir):
+    manual = data_dir / "downloads" / "manual"
+    manual.mkdir(parents=True, exist_ok=True)
     examples = small_images(9, 28, 1)
     for part, name in ((examples[:4], "train_valid"), (examples[4:], "test")):
         lines = [" ".join(map(str, [*(e["image"].ravel() / 255), float(e["label"])])) for e in part]
         (manual / f"mnist_all_rotation_normalized_float_{name}.amat").write_text("\n".join(lines))
+    return examples
+
+
+def test_one_published_file_of_rotated_mnist_is_not_enough(tmp_path):
+    write_published_files(tmp_path)
+    next((tmp_path / "downloads" / "manual").glob("*train_valid.amat")).unlink()
+    with pytest.raises(ValueError, match=r"must hold both published files or none. Received: .*\['test'\] only"):
+        datasets.load("rotated_mnist", tmp_path)
+
+
+def test_published_files_of_rotated_mnist_are_used(tmp_path):
+    examples = write_published_files(tmp_path)
     data = datasets.load("rotated_mnist", tmp_path)
     assert (len(data.train), len(data.test)) == (4, 5)
     found = {(image.tobytes(), label) for image, label in zip(data.test.images, data.test.labels, strict=True)}
@@ -82,6 +102,15 @@ def test_a_builder_without_data_says_so(tmp_path, monkeypatch):
 
     with pytest.raises(ValueError, match="'rotated_mnist' could not be loaded"):
         from_tfds.load(RotatedMnist(data_dir=tmp_path))
+
+
+def test_examples_that_cannot_be_read_one_after_the_other_are_told(tmp_path):
+    prepare(tfds.builder("mnist", data_dir=tmp_path), train=small_images(30, 28, 1), test=small_images(7, 28, 1))
+    assert [len(split) for split in from_tfds.load_arrays("mnist", ["train", "test"], tmp_path, None)] == [30, 7]
+    (path,) = tmp_path.rglob("*train*tfrecord*")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="'mnist' could not be loaded"):
+        from_tfds.load_arrays("mnist", ["train"], tmp_path, None)
 
 
 def test_unknown_data_sets():

@@ -7,9 +7,12 @@ from training.data.streamed import StreamedSplit
 
 def _rotated_mnist(data_dir):
     from_tfds.import_tfds()
-    from training.data.rotated_mnist import RotatedMnist
+    from training.data.rotated_mnist import RotatedMnist, check_source
 
-    return from_tfds.load(RotatedMnist(data_dir=data_dir), data_dir)
+    builder = RotatedMnist(data_dir=data_dir)
+    data = from_tfds.load(builder, data_dir)
+    check_source(builder)
+    return data
 
 
 def _from_tfds(name):

@@ -39,13 +39,15 @@ def load_arrays(builder, splits, data_dir=None, batch_size=-1):
         batch_size: -1 for one array of each feature, `None` for one example after the other, when sizes differ.
 
     Returns:
-        For each split a dictionary of arrays, or an iterable of such.
+        For each split a dictionary of arrays, or a list of such.
 
     Raises:
         ValueError: As in `load`.
     """
     with _readable(builder, data_dir) as builder:
-        return import_tfds().as_numpy(builder.as_dataset(split=splits, batch_size=batch_size))
+        arrays = import_tfds().as_numpy(builder.as_dataset(split=splits, batch_size=batch_size))
+        # One after the other, they are not read before they are asked for.
+        return arrays if batch_size is not None else [list(split) for split in arrays]
 
 
 def stream(builder, data_dir=None, size=224, test="validation"):

@@ -10,8 +10,10 @@ import tensorflow_datasets as tfds
 
 from training.transforms import rotate
 
-_TRAIN_FILE = "mnist_all_rotation_normalized_float_train_valid.amat"
-_TEST_FILE = "mnist_all_rotation_normalized_float_test.amat"
+_FILES = {
+    "train": "mnist_all_rotation_normalized_float_train_valid.amat",
+    "test": "mnist_all_rotation_normalized_float_test.amat",
+}
 _TRAIN, _TEST = 12_000, 50_000
 _SEED = 2007
 
@@ -37,15 +39,14 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
                 }
             ),
             supervised_keys=("image", "label"),
+            metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(self, dl_manager):
-        folder = pathlib.Path(self.data_dir_root) / "downloads" / "manual"
-        if (folder / _TRAIN_FILE).exists() and (folder / _TEST_FILE).exists():
-            return {
-                "train": _numbered(_read_amat(folder / _TRAIN_FILE)),
-                "test": _numbered(_read_amat(folder / _TEST_FILE)),
-            }
+        published = _published_files(self)
+        self.info.metadata["source"] = "published files" if published else "MNIST"
+        if published:
+            return {split: _numbered(_read_amat(path)) for split, path in published.items()}
         examples = _rotate_mnist(self.data_dir_root)
         return {
             "train": _numbered(itertools.islice(examples, _TRAIN)),
@@ -54,6 +55,24 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, examples):
         yield from examples
+
+
+def check_source(builder):
+    """Raises a ValueError if a prepared `RotatedMnist` was made from MNIST, and the published files are there now."""
+    if builder.info.metadata.get("source") == "MNIST" and _published_files(builder):
+        raise ValueError(
+            "The data set 'rotated_mnist' was made from MNIST, before its published files were there: remove its "
+            f"folder, to have it made of them, or the files. Received: {builder.data_dir}"
+        )
+
+
+def _published_files(builder):
+    """The published file of each split, or nothing; raises a ValueError if there is one but not the other."""
+    folder = pathlib.Path(builder.data_dir_root) / "downloads" / "manual"
+    found = {split: folder / name for split, name in _FILES.items() if (folder / name).exists()}
+    if len(found) == 1:
+        raise ValueError(f"`data_dir` must hold both published files or none. Received: {folder} with {[*found]} only")
+    return found
 
 
 def _numbered(examples):
