@@ -64,8 +64,9 @@ def export_run(
         """Inputs of the file, and what it has to return: what the run's own parts make of the same images."""
         images = split.first(count).scaled_images()
         inputs = np.asarray(preprocess(images))
-        logits = keras.ops.convert_to_numpy(model.predict(inputs, verbose=0))
-        return (images if inside else inputs), (_softmax(logits) if softmax else logits)
+        outputs = model.predict(inputs, verbose=0)
+        outputs = keras.ops.convert_to_numpy(keras.ops.softmax(outputs) if softmax else outputs)
+        return (images if inside else inputs), outputs
 
     if not int8:
         inputs, expected = examples(data.test, CHECKED_IMAGES)
@@ -111,8 +112,3 @@ def _preprocess(preprocess, x):
     x = whiten(x)
     whiten.set_weights([CONTRAST / np.sqrt(pixels) * preprocess.matrix, -preprocess.mean @ preprocess.matrix])
     return keras.layers.Reshape(shape)(x)
-
-
-def _softmax(logits):
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)

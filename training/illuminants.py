@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
+from training.transforms import scaled
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SEED = 0
@@ -100,8 +101,7 @@ def lit_batches(split, preprocess, batch_size, saturation):
 
     def lit(examples, hues):
         images, labels = examples
-        images = tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
-        return preprocess(light(images, hue=hues)), labels
+        return preprocess(light(scaled(images), hue=hues)), labels
 
     data = tf.data.Dataset.zip(split.examples(), tf.data.Dataset.from_tensor_slices(hues))
     return data.batch(batch_size).map(lit).prefetch(tf.data.AUTOTUNE)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from training.augmentations import get_augmentation
 from training.data import StreamedSplit
 from training.data.streamed import centre_crop
-from training.transforms import rotate
+from training.transforms import rotate, scaled
 
 TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
 
@@ -75,7 +75,7 @@ class _Transforms:
 
     def before(self, images, drawn):
         """From images as they are to preprocessed ones."""
-        images = _scaled(images)
+        images = scaled(images)
         for transform, parameters in zip(self.raw, drawn, strict=False):
             images = transform.apply(images, parameters, 0.0)
         return self.preprocess(images)
@@ -141,7 +141,7 @@ def test_batches(split, preprocess, batch_size):
         `tf.data.Dataset` of `(images, labels)`.
     """
     batches = split.examples().batch(batch_size)
-    return batches.map(lambda images, labels: (preprocess(_scaled(images)), labels)).prefetch(tf.data.AUTOTUNE)
+    return batches.map(lambda images, labels: (preprocess(scaled(images)), labels)).prefetch(tf.data.AUTOTUNE)
 
 
 def rotated_batches(split, preprocess, batch_size):
@@ -162,17 +162,12 @@ def rotated_batches(split, preprocess, batch_size):
     examples = examples.apply(tf.data.experimental.assert_cardinality(len(split) * len(TEST_ANGLES)))
 
     def rotated(images, labels, angles):
-        return preprocess(rotate(_scaled(images), angles)), labels
+        return preprocess(rotate(scaled(images), angles)), labels
 
     return examples.batch(batch_size).map(rotated).prefetch(tf.data.AUTOTUNE)
-
-
-def _scaled(images):
-    """Bytes as floats between 0 and 1; floats as they are."""
-    return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
 
 
 def _preprocessed(split, preprocess, chunk=1000):
     """All images of a split through the preprocessing, in parts, to need little memory on the way."""
     parts = range(0, len(split), chunk)
-    return np.concatenate([np.asarray(preprocess(_scaled(tf.constant(split.images[i : i + chunk])))) for i in parts])
+    return np.concatenate([np.asarray(preprocess(scaled(tf.constant(split.images[i : i + chunk])))) for i in parts])

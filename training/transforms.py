@@ -3,6 +3,11 @@
 import tensorflow as tf
 
 
+def scaled(images):
+    """Bytes as floats between 0 and 1; floats as they are."""
+    return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
+
+
 def rotate(images, angles, background=0.0):
     """Turns images about their centres, counter-clockwise, with bilinear interpolation.
 

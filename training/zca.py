@@ -46,11 +46,6 @@ class ContrastZca:
         scales = 1 / np.sqrt(np.maximum(values, 0) + _REGULARISATION)
         return cls(mean.astype("float32"), ((vectors * scales) @ vectors.T).astype("float32"))
 
-    @classmethod
-    def fit_symmetric(cls, images):
-        """The same, averaged over the eight transformations of p4m."""
-        return cls.fit(images, "p4m")
-
     def __call__(self, images):
         """Whitens float images."""
         flat = tf.reshape(_normalise_contrast(images), (-1, len(self.mean)))
