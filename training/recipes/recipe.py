@@ -31,8 +31,8 @@ class Recipe:
         evaluation: Name of the test.
         reestimate_batch_norm: Whether the batch-norm statistics are computed anew after the training.
         precision: Keras dtype policy.
-        jit: Whether to compile the training step with XLA, which JAX does in any case. On TensorFlow, small convolutions
-            on a CPU run slower so.
+        jit: Whether to compile the training step with XLA; on JAX it always is. On TensorFlow, small convolutions on a
+            CPU run slower so.
         distribution: `None`, `"mirrored"` for all devices of this host on TensorFlow, or `"jax"` for all devices of
             all hosts on JAX.
         task: `"classification"`; `"illuminants"`, to estimate the colour of the light; or `"inpainting"`, to draw the
