@@ -50,7 +50,7 @@ class GradientReport:
     @property
     def relative_error(self) -> float:
         """The largest relative error of all layers."""
-        return max(layer.relative_error for layer in self.layers)
+        return float(np.max([layer.relative_error for layer in self.layers]))  # nan if one is
 
     def __str__(self) -> str:
         names = ("layer", "weights", "checked", "largest gradient", "absolute error", "relative error")
@@ -123,25 +123,27 @@ def check_gradients(
     with _floatx(dtype):
         copy = _Copy(model, x, y, dtype)
         gradients = copy.gradients()
-        largest = max(np.abs(gradient).max() for gradient in gradients)
+        largest = [np.abs(gradient).max() for gradient in gradients]
+        small = _SMALL_GRADIENT * max(filter(np.isfinite, largest), default=0.0)
         rng = np.random.default_rng(seed)
         layers = {}
         for variable, gradient in zip(copy.model.trainable_variables, gradients, strict=True):
             size = gradient.size
             chosen = range(size) if samples is None or samples >= size else rng.choice(size, samples, replace=False)
             differences = [copy.difference(variable, i, step) for i in chosen]
-            error = np.abs(gradient.reshape(-1)[list(chosen)] - differences).max()
-            scale = max(np.abs(gradient).max(), np.abs(differences).max(), _SMALL_GRADIENT * largest)
-            row = (size, len(chosen), np.abs(gradient).max(), error, error / scale if scale > 0 else 0.0)
+            with np.errstate(invalid="ignore"):  # a gradient that is not finite has the error nan
+                error = np.abs(gradient.reshape(-1)[list(chosen)] - differences).max()
+                scale = np.max([np.abs(gradient).max(), np.abs(differences).max(), small])
+                relative = 0.0 if scale == 0 else error / scale
+            row = (size, len(chosen), np.abs(gradient).max(), error, relative)
             layers.setdefault(variable.path.rpartition("/")[0], []).append(row)
     return GradientReport([_layer_gradients(path, rows) for path, rows in layers.items()], step, dtype)
 
 
 def _layer_gradients(path, rows):
     weights, checked, gradients, absolute, relative = zip(*rows, strict=True)
-    return LayerGradients(
-        path, sum(weights), sum(checked), float(max(gradients)), float(max(absolute)), float(max(relative))
-    )
+    largest = (float(np.max(values)) for values in (gradients, absolute, relative))
+    return LayerGradients(path, sum(weights), sum(checked), *largest)
 
 
 class _Copy:

@@ -203,3 +203,25 @@ def test_models_that_cannot_be_checked():
     model.trainable = False
     with pytest.raises(ValueError, match="with trainable weights"):
         check_gradients(model, random_array(5, 4), random_array(5, 2))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class NoGradient(keras.layers.Layer):
+    """A shift whose gradient is no number, whatever its value."""
+
+    def build(self, input_shape):
+        self.shift = self.add_weight(shape=(2,), name="shift", initializer="ones")
+
+    def call(self, x):
+        return x + keras.ops.sqrt(self.shift - self.shift)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_gradient_that_is_no_number_is_no_agreement(first):
+    layers = [NoGradient(name="broken"), keras.layers.Dense(2, name="sound")]
+    model = keras.Sequential([keras.Input((2,)), *(layers if first else layers[::-1])])
+    model.compile("sgd", "mse", jit_compile=False)
+    report = check_gradients(model, random_array(3, 2), np.ones((3, 2)), dtype=DTYPE)
+    errors = {layer.layer.rpartition("/")[2]: layer.relative_error for layer in report.layers}
+    assert np.isnan(errors["broken"]) and np.isnan(report.relative_error)
+    assert first is False or errors["sound"] < TOLERANCE
