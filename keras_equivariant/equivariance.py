@@ -23,7 +23,8 @@ def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
         The transformed NumPy array; cells whose value lies outside of the image are zero.
 
     Raises:
-        ValueError: If the name is unknown, or the image has not as many spatial axes as the group has dimensions.
+        ValueError: If the name is unknown, there is no such element, or the image has not as many spatial axes as the
+            group has dimensions.
 
     Example:
 
@@ -61,7 +62,8 @@ def transform_feature_map(feature_map: Tensor, symmetry: str, element: int, subg
         The transformed NumPy array.
 
     Raises:
-        ValueError: If a name is unknown, or the map has another number of axes or orientations.
+        ValueError: If a name is unknown, there is no such element, or the map has another number of axes or
+            orientations.
 
     Example:
 
@@ -80,9 +82,8 @@ def transform_feature_map(feature_map: Tensor, symmetry: str, element: int, subg
             f"`feature_map` must have {group.dimension + 3} axes and {action.shape[1]} orientations for the symmetry "
             f"{symmetry!r} and the subgroup {subgroup!r}. Received: a feature map of shape {feature_map.shape}"
         )
-    permuted = feature_map[..., action[group.inverse[element]], :]
-    planar = transform_image(permuted.reshape(*permuted.shape[:-2], -1), symmetry, element)
-    return planar.reshape(*planar.shape[:-1], *feature_map.shape[-2:])
+    planar = transform_image(feature_map.reshape(*feature_map.shape[:-2], -1), symmetry, element)
+    return planar.reshape(*planar.shape[:-1], *feature_map.shape[-2:])[..., action[group.inverse[element]], :]
 
 
 def equivariance_error(
@@ -133,15 +134,15 @@ def equivariance_error(
     if symmetry is None and feature_groups is None:
         symmetry = _symmetry_of(model)
     inputs = ops.convert_to_numpy(inputs)
-    outputs = ops.convert_to_numpy(model(inputs)).astype("float64")
+    outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
     deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
     for element in range(0 if symmetry is None else get_symmetry(symmetry).order):
         moved_inputs = _transform(inputs, symmetry, element, input_subgroup)
         moved_outputs = _transform(outputs, symmetry, element, output_subgroup)
-        difference = ops.convert_to_numpy(model(moved_inputs)).astype("float64") - moved_outputs
-        deviations.append(np.abs(difference).max())
-    return float(max(deviations) / scale) if scale > 0 else float(max(deviations))
+        deviations.append(np.abs(_run(model, moved_inputs) - moved_outputs).max())
+    largest = np.max(deviations)  # nan if one is
+    return float(largest / scale if scale > 0 else largest)
 
 
 def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None = None) -> dict[str, float]:
@@ -196,6 +197,11 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
     return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}
 
 
+def _run(model, inputs):
+    mode = {"training": False} if isinstance(model, keras.layers.Layer) else {}
+    return ops.convert_to_numpy(model(inputs, **mode)).astype("float64")
+
+
 def _layers_and_kinds(model, symmetry):
     """The layers with an output of their own, and for each the group and the subgroup that its orientations are of."""
     try:
@@ -245,7 +251,7 @@ def _offset_deviation(model, inputs, outputs, feature_groups):
         channels = np.repeat(offsets, like.shape[-1] // feature_groups, axis=1)
         return channels.reshape(len(like), *[1] * (like.ndim - 2), like.shape[-1])
 
-    moved = ops.convert_to_numpy(model((inputs + spread(inputs)).astype(inputs.dtype))).astype("float64")
+    moved = _run(model, (inputs + spread(inputs)).astype(inputs.dtype))
     invariance = np.abs(moved - outputs).max()
     if outputs.shape[-1] % feature_groups != 0:
         return invariance

@@ -1,4 +1,4 @@
-"""The matrices of the point groups that come with the library, by name.
+"""The matrices of the point groups that come with the library, by name, and what makes matrices a group.
 
 Columns are the images of the axes x (right), y (up) and z; the identity comes first. Products of two lists are ordered
 with the first factor slow, so p4m is (mirror, turn), as in section 4.3 of
@@ -6,6 +6,7 @@ with the first factor slow, so p4m is (mirror, turn), as in section 4.3 of
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def _powers(matrix, order):
@@ -61,3 +62,45 @@ POINT_GROUPS = {
     **_line_groups(),
     **_cube_groups(),
 }
+
+
+def integer_matrices(name: str, matrices: ArrayLike) -> np.ndarray:
+    """The matrices `(S, d, d)` of the group of that name as integers, after a check that they are."""
+    try:
+        given = np.array(matrices, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.array([])
+    if given.ndim != 3 or 0 in given.shape or given.shape[1] != given.shape[2] or not (given == given.round()).all():
+        raise ValueError(
+            f"`matrices` of {name!r} must be integer, of shape (S, d, d). Received: matrices of shape {given.shape}"
+        )
+    return given.astype(np.int64)
+
+
+def product_table(name: str, matrices: np.ndarray) -> np.ndarray:
+    """The index of each product of two matrices, after a check that they form a group with the identity first."""
+    if not np.array_equal(matrices[0], np.eye(matrices.shape[1])):
+        raise ValueError(
+            f"`matrices` of {name!r} must begin with the identity. Received: matrices[0]={matrices[0].tolist()}"
+        )
+    index = {matrix.tobytes(): i for i, matrix in enumerate(matrices)}
+    if len(index) < len(matrices):
+        raise ValueError(
+            f"`matrices` of {name!r} must differ from one another. "
+            f"Received: {len(matrices)} matrices, {len(index)} of them distinct"
+        )
+    products = matrices[:, None] @ matrices[None]
+    table = np.array([[index.get(matrix.tobytes(), -1) for matrix in row] for row in products])
+    if (table < 0).any():
+        a, b = np.argwhere(table < 0)[0]
+        raise ValueError(
+            f"`matrices` of {name!r} must form a group: the product of any two must be one of them. "
+            f"Received: matrices {a} and {b}, whose product {products[a, b].tolist()} is not"
+        )
+    singular = np.flatnonzero((table != 0).all(axis=1))
+    if singular.size:
+        raise ValueError(
+            f"`matrices` of {name!r} must form a group: the inverse of each must be one of them. "
+            f"Received: matrix {singular[0]}, {matrices[singular[0]].tolist()}, whose inverse is not"
+        )
+    return table

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_equivariant.point_groups import POINT_GROUPS
+from keras_equivariant.point_groups import POINT_GROUPS, integer_matrices, product_table
 
 
 class SymmetryGroup:
@@ -26,7 +26,7 @@ class SymmetryGroup:
     Args:
         name: Name under which layers refer to the group, such as `"p4"`.
         matrices: Integer array `(S, d, d)`. Element 0 is the identity, no element appears twice, and the product of
-            any two is again one of them.
+            any two is again one of them, as is the inverse of each.
 
     Attributes:
         order: Number of elements, S.
@@ -52,9 +52,9 @@ class SymmetryGroup:
         if not isinstance(name, str) or not name:
             raise ValueError(f"`name` must be a string that is not empty. Received: name={name!r}")
         self.name = name
-        self.matrices = _read_only(_integer_matrices(name, matrices))
+        self.matrices = _read_only(integer_matrices(name, matrices))
         self.order, self.dimension, _ = self.matrices.shape
-        self.product = _read_only(_product_table(name, self.matrices))
+        self.product = _read_only(product_table(name, self.matrices))
         self.inverse = _read_only(np.argmin(self.product, axis=1))
 
     def __repr__(self) -> str:
@@ -72,8 +72,8 @@ class SymmetryGroup:
         Raises:
             ValueError: If the name is unknown or the group is not a subgroup, by its very matrices.
         """
-        other = get_symmetry(name)
-        if other.dimension == self.dimension:
+        other = _REGISTRY.get(name) if isinstance(name, str) else None
+        if other is not None and other.dimension == self.dimension:
             same = (other.matrices[:, None] == self.matrices[None]).all(axis=(2, 3))
             if same.any(axis=1).all():
                 return same.argmax(axis=1)
@@ -121,7 +121,12 @@ class SymmetryGroup:
 
         Returns:
             bool; `False` for turns of a hexagonal grid.
+
+        Raises:
+            ValueError: If there is no such element.
         """
+        if not isinstance(element, int | np.integer) or not 0 <= element < self.order:
+            raise ValueError(f"`element` must be an int from 0 to {self.order - 1}. Received: element={element!r}")
         moved = np.abs(self.matrices[element])
         return bool((moved.sum(axis=0) == 1).all() and (moved.sum(axis=1) == 1).all())
 
@@ -141,8 +146,6 @@ class SymmetryGroup:
                 no such element.
         """
         size = turned = self._checked(size)
-        if not isinstance(element, int | np.integer) or not 0 <= element < self.order:
-            raise ValueError(f"`element` must be an int from 0 to {self.order - 1}. Received: element={element!r}")
         if self.permutes_axes(element):
             turned = tuple(int(n) for n in (np.abs(self.matrices[element]) @ size[::-1])[::-1])
         source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
@@ -238,40 +241,6 @@ def list_symmetries() -> list[str]:
 def _read_only(array):
     array.flags.writeable = False
     return array
-
-
-def _integer_matrices(name, matrices):
-    try:
-        given = np.array(matrices, dtype=np.float64)
-    except (TypeError, ValueError):
-        given = np.array([])
-    if given.ndim != 3 or 0 in given.shape or given.shape[1] != given.shape[2] or not (given == given.round()).all():
-        raise ValueError(
-            f"`matrices` of {name!r} must be integer, of shape (S, d, d). Received: matrices of shape {given.shape}"
-        )
-    return given.astype(np.int64)
-
-
-def _product_table(name, matrices):
-    if not np.array_equal(matrices[0], np.eye(matrices.shape[1])):
-        raise ValueError(
-            f"`matrices` of {name!r} must begin with the identity. Received: matrices[0]={matrices[0].tolist()}"
-        )
-    index = {matrix.tobytes(): i for i, matrix in enumerate(matrices)}
-    if len(index) < len(matrices):
-        raise ValueError(
-            f"`matrices` of {name!r} must differ from one another. "
-            f"Received: {len(matrices)} matrices, {len(index)} of them distinct"
-        )
-    products = matrices[:, None] @ matrices[None]
-    table = np.array([[index.get(matrix.tobytes(), -1) for matrix in row] for row in products])
-    if (table < 0).any():
-        a, b = np.argwhere(table < 0)[0]
-        raise ValueError(
-            f"`matrices` of {name!r} must form a group: the product of any two must be one of them. "
-            f"Received: matrices {a} and {b}, whose product {products[a, b].tolist()} is not"
-        )
-    return table
 
 
 def _signs(dimension):

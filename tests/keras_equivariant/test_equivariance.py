@@ -111,3 +111,24 @@ def test_the_report_on_lines_and_on_layers_that_are_no_maps():
     errors = equivariance_report(model, random_array(1, 8, 3))
     assert errors["lift"] < 1e-5
     assert np.isnan(errors["other"])
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_no_number_hides_behind_others(broken):
+    calls = iter(range(9))
+    error = equivariance_error(lambda x: x * (np.nan if next(calls) == broken else 1), np.ones((1, 2, 2, 1)), "p4")
+    assert np.isnan(error)
+
+
+def test_inference_mode_is_used():
+    model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.RandomRotation(0.3), keras.layers.Dropout(0.5)])
+    image = random_array(1, 6, 6, 1)
+    assert equivariance_error(model, image, "p4", feature_groups=1) < 1e-6
+    assert equivariance_error(keras.layers.RandomTranslation(0.5, 0.5), image, "p4") == 0
+
+
+@pytest.mark.parametrize("element", [4, -1, 1.0])
+def test_elements_that_do_not_exist(element):
+    for transform, shape in ((transform_image, (1, 3, 3, 2)), (transform_feature_map, (1, 3, 3, 4, 2))):
+        with pytest.raises(ValueError, match=f"`element` must be an int from 0 to 3. Received: element={element}"):
+            transform(random_array(*shape), "p4", element)

@@ -136,6 +136,7 @@ def test_a_user_can_register_a_group():
         ([], "must be integer, of shape"),
         ("p4", "must be integer, of shape"),
         ([[[1, 0], [0, 1]], [[2, 0], [0, 1]]], "must form a group"),
+        ([[[1, 0], [0, 1]], [[1, 0], [0, 0]]], r"the inverse of each.*Received: matrix 1, \[\[1, 0\], \[0, 0\]\]"),
     ],
 )
 def test_matrices_that_are_no_group(matrices, message):
@@ -162,6 +163,11 @@ def test_other_bad_arguments():
         get_symmetry("p4").interior((3, 0))
     with pytest.raises(ValueError, match="`element` must be an int from 0 to 3. Received: element=4"):
         get_symmetry("p4").act_on_grid(4, (3, 3))
+    with pytest.raises(ValueError, match="`element` must be an int from 0 to 3. Received: element=-1"):
+        get_symmetry("p4").permutes_axes(-1)
+    for name in ("p5", None, 4):
+        with pytest.raises(ValueError, match=f"`subgroup` must name a subgroup of 'p4'. Received: subgroup={name!r}"):
+            get_symmetry("p4").cosets(name)
 
 
 def test_tables_cannot_be_changed():
