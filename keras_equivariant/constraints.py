@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Network, Size, Tensor
 
 
@@ -24,7 +25,8 @@ class OffsetProjection(keras.constraints.Constraint):
     its own group and at 0 for the others. (As printed, the paper's equation 17 is no projection: it scales all
     weights by `1 / taps`, whenever it is applied.)
 
-    A kernel of a group convolution has an axis of orientations, over which the sum runs too. The outputs of a
+    A kernel of a group convolution has an axis of orientations, over which the sum runs too; the taps are those that
+    the filter expansion keeps, on p6 a hexagon of them. The outputs of a
     transposed convolution fall into phases, one for each position within a stride, that have no tap in common: each
     phase is projected by itself.
 
@@ -36,10 +38,11 @@ class OffsetProjection(keras.constraints.Constraint):
         transposed: bool, whether the kernel is that of a transposed convolution, with axes `(*kernel_size, outputs,
             inputs)`. A shape alone cannot tell.
         strides: int or tuple of ints, the strides of that transposed convolution.
+        symmetry: Name of the symmetry group, if the kernel is that of a group convolution.
 
     Raises:
-        ValueError: If an argument is not positive, or, when applied, if the numbers of input and output channels are
-            not multiples of `feature_groups`.
+        ValueError: If an argument is not positive or the name is unknown, or, when applied, if the numbers of input
+            and output channels are not multiples of `feature_groups`.
 
     Example:
 
@@ -54,7 +57,9 @@ class OffsetProjection(keras.constraints.Constraint):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equations 11 and 16.
     """
 
-    def __init__(self, feature_groups: int = 3, transposed: bool = False, strides: Size = 1) -> None:
+    def __init__(
+        self, feature_groups: int = 3, transposed: bool = False, strides: Size = 1, symmetry: str | None = None
+    ) -> None:
         strides_given = strides if isinstance(strides, tuple | list) else (strides,)
         for name, values in (("feature_groups", (feature_groups,)), ("strides", strides_given)):
             if not values or not all(isinstance(value, int) and value > 0 for value in values):
@@ -63,6 +68,9 @@ class OffsetProjection(keras.constraints.Constraint):
         self.feature_groups = feature_groups
         self.transposed = transposed
         self.strides = tuple(strides) if isinstance(strides, tuple | list) else strides
+        if symmetry is not None and transposed:
+            raise ValueError(f"`symmetry` must be None if transposed=True. Received: symmetry={symmetry!r}")
+        self.symmetry = None if symmetry is None else get_symmetry(symmetry).name
 
     def __call__(self, w: Tensor) -> Tensor:
         w = ops.convert_to_tensor(w)
@@ -82,11 +90,21 @@ class OffsetProjection(keras.constraints.Constraint):
                 f"The numbers of input and output channels must be multiples of `feature_groups`. "
                 f"Received: feature_groups={groups}, a kernel with {inputs} inputs and {outputs} outputs"
             )
+        used = self._used_taps(taps)
         # Sums only: they are computed in float64 on every backend.
-        sums = ops.sum(ops.reshape(w, (-1, groups, inputs // groups, outputs)), axis=(0, 2))
+        seen = w if used is None else w * ops.convert_to_tensor(used, dtype=w.dtype)
+        sums = ops.sum(ops.reshape(seen, (-1, groups, inputs // groups, outputs)), axis=(0, 2))
         wanted = ops.convert_to_tensor(np.repeat(np.eye(groups), outputs // groups, axis=1), dtype=w.dtype)
-        excess = (sums - wanted) / (int(np.prod(taps)) * (inputs // groups))
-        return ops.repeat(excess, inputs // groups, axis=0)
+        number = int(np.prod(taps)) if used is None else int(np.broadcast_to(used, (*taps, 1, 1)).sum())
+        return ops.repeat((sums - wanted) / (number * (inputs // groups)), inputs // groups, axis=0)
+
+    def _used_taps(self, taps):
+        """Where the filters of a group convolution reach, to be multiplied with the kernel; `None` if everywhere."""
+        if self.symmetry is None:
+            return None
+        group = get_symmetry(self.symmetry)
+        interior = group.interior(taps[: group.dimension])
+        return None if interior.all() else interior.reshape(*interior.shape, *[1] * (len(taps) + 2 - interior.ndim))
 
     def _excess_of_phases(self, w):
         size = w.shape[:-2]
@@ -107,7 +125,8 @@ class OffsetProjection(keras.constraints.Constraint):
         return ops.reshape(ops.take(ops.stack(excess), phase_of_tap, axis=0), w.shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {"feature_groups": self.feature_groups, "transposed": self.transposed, "strides": self.strides}
+        config = {"feature_groups": self.feature_groups, "transposed": self.transposed, "strides": self.strides}
+        return {**config, "symmetry": self.symmetry}
 
 
 def project_constraints(model: Network) -> Network:

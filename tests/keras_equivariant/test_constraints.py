@@ -8,6 +8,7 @@ from offsets import assignment
 
 from keras_equivariant.constraints import OffsetProjection, project_constraints
 from keras_equivariant.layers import GroupConv2D
+from keras_equivariant.symmetry import get_symmetry
 
 GROUPS = [1, 3, 8]
 
@@ -54,14 +55,21 @@ def test_projects_a_transposed_kernel_phase_by_phase(size, strides, groups, dtyp
     assert relative_error(projection(projected), projected) < tolerance
 
 
-def test_a_transformed_filter_is_as_good():
-    """The projection goes with the expansion of the filters of a group convolution."""
-    layer = GroupConv2D(6, 3, "p4m", kernel_constraint=OffsetProjection(3))
-    layer.build((1, 8, 8, 8, 9))
+@pytest.mark.parametrize("symmetry, named", [("p4m", False), ("p4m", True), ("p3", True), ("p6", True), ("p6m", True)])
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("lifts", [True, False])
+def test_a_transformed_filter_is_as_good(symmetry, named, size, lifts):
+    """The projection goes with the expansion of the filters of a group convolution: on p6, a hexagon of taps."""
+    projection = OffsetProjection(3, symmetry=symmetry if named else None)
+    layer = GroupConv2D(6, size, symmetry, kernel_constraint=projection)
+    order = get_symmetry(symmetry).order
+    layer.build((1, 9, 9, 9) if lifts else (1, 9, 9, order, 9))
     project_constraints(layer)
-    expanded = to_numpy(layer.expanded_kernel).reshape(9 * 8, 9, 8, 6).sum(axis=0)
+    kernel = to_numpy(layer.kernel)
+    assert relative_error(projection(kernel), kernel) < 1e-5
+    expanded = to_numpy(layer.expanded_kernel).reshape(-1, 9, order, 6).sum(axis=0)
     sums = np.einsum("cso,cj->sjo", expanded, assignment(9, 3))
-    for orientation in range(8):
+    for orientation in range(order):
         np.testing.assert_allclose(sums[orientation], assignment(6, 3).T, atol=1e-5)
 
 
@@ -76,7 +84,8 @@ def test_project_constraints_reaches_every_variable():
 
 
 def test_survives_serialisation():
-    for projection in (OffsetProjection(8), OffsetProjection(3, transposed=True, strides=(2, 1))):
+    transposed = OffsetProjection(3, transposed=True, strides=(2, 1))
+    for projection in (OffsetProjection(8), transposed, OffsetProjection(3, symmetry="p6")):
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(projection))
         assert type(again) is OffsetProjection
         assert again.get_config() == projection.get_config()
@@ -94,6 +103,9 @@ def test_survives_serialisation():
         ({"transposed": True}, (3, 3, 6, 4), "4 inputs and 6 outputs"),
         ({"transposed": True, "strides": (2,)}, (3, 3, 6, 6), "each of the kernel's 2 spatial axes"),
         ({}, (6,), "at least two axes"),
+        ({"symmetry": "p5"}, None, "Received: symmetry='p5'"),
+        ({"symmetry": "p4", "transposed": True}, None, "`symmetry` must be None if transposed=True"),
+        ({"symmetry": "p6"}, (3, 3), "must have 2 axes of positive length"),
     ],
 )
 def test_bad_arguments(arguments, shape, message):
