@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.metrics import reproduction_angular_error
+from keras_equivariant.metrics import check_same_shape, reproduction_angular_error
 from keras_equivariant.typing import DType, Tensor
 
 
@@ -25,7 +25,10 @@ class HalvedSquaredError(keras.losses.Loss):
         dtype: As in `keras.losses.Loss`.
 
     Input shape:
-        Targets and outputs `(batch, classes)`.
+        Targets and outputs `(batch, classes)`; targets may be `(batch,)` for outputs `(batch, 1)`.
+
+    Raises:
+        ValueError: When called, if targets and outputs have different shapes.
 
     Example:
 
@@ -45,6 +48,9 @@ class HalvedSquaredError(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        if len(y_true.shape) == 1 and tuple(y_pred.shape[1:]) == (1,):
+            y_true = ops.expand_dims(y_true, -1)
+        check_same_shape(y_true, y_pred)
         return 0.5 * ops.sum(ops.square(y_true - y_pred), axis=-1)
 
 
@@ -113,6 +119,9 @@ class ReproductionAngularError(keras.losses.Loss):
 
     Input shape:
         True and estimated colours of the light, `(batch, 3)`.
+
+    Raises:
+        ValueError: When called, if the colours have another shape.
 
     Example:
 

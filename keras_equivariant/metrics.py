@@ -24,6 +24,9 @@ def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     Returns:
         Errors `(...)`.
 
+    Raises:
+        ValueError: If the shapes differ or their last axis is not 3 long.
+
     Example:
 
     >>> error = reproduction_angular_error(np.array([[1.0, 2.0, 4.0]]), np.array([[0.5, 1.0, 2.0]]))
@@ -33,8 +36,12 @@ def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     Reference:
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 29.
     """
-    y_pred = ops.convert_to_tensor(y_pred)
-    ratios = y_pred / ops.cast(y_true, y_pred.dtype)
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+    check_same_shape(y_true, y_pred)
+    if y_pred.shape[-1] not in (3, None):
+        raise ValueError(f"`y_pred` must be colours (..., 3). Received: y_pred of shape {tuple(y_pred.shape)}")
+    dtype = y_pred.dtype if "float" in str(y_pred.dtype) else keras.config.floatx()
+    ratios = ops.cast(y_pred, dtype) / ops.cast(y_true, dtype)
     total = ops.sum(ratios, axis=-1)
     deviations = ratios - total[..., None] / 3
     # |r x 1|^2 = 3 |r - mean|^2. The root has no gradient at zero; no gradient is the right one there.
@@ -43,6 +50,13 @@ def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     sine = positive * ops.sqrt(squares + (1 - positive))
     colourless = 1 - ops.cast(ops.sum(ops.square(ratios), axis=-1) > 0, squares.dtype)
     return ops.arctan2(sine + colourless, total) * (180 / math.pi)
+
+
+def check_same_shape(y_true: Tensor, y_pred: Tensor) -> None:
+    """Raises a ValueError if the shapes, as far as they are known, would have to be broadcast."""
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(true) != len(pred) or any(a != b for a, b in zip(true, pred, strict=True) if None not in (a, b)):
+        raise ValueError(f"`y_true` must have the shape of `y_pred`. Received: shapes {true} and {pred}")
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -57,6 +71,9 @@ class ReproductionAngularError(keras.metrics.MeanMetricWrapper):
 
     Input shape:
         True and estimated colours of the light, `(batch, 3)`.
+
+    Raises:
+        ValueError: When updated, if the colours have another shape.
 
     Example:
 

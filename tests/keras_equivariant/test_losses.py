@@ -51,3 +51,13 @@ def test_a_batch_is_the_sum_of_its_online_gradients():
 def test_bad_targets():
     with pytest.raises(ValueError, match="`low` must be below `high`. Received: low=1, high=1"):
         SparseHalvedSquaredError(low=1, high=1)
+
+
+def test_targets_are_not_broadcast():
+    y, t = random_array(5, 1), random_array(5, seed=1)
+    losses = [HalvedSquaredError(reduction=None)(given, y) for given in (t, t[:, None])]
+    for loss in losses:
+        np.testing.assert_allclose(to_numpy(loss), 0.5 * (t - y[:, 0]) ** 2, rtol=1e-5)
+    for shape in ((5, 4), (4, 1), (5,)):
+        with pytest.raises(ValueError, match="`y_true` must have the shape of `y_pred`. Received: shapes"):
+            HalvedSquaredError()(np.ones(shape), np.ones((5, 3)))

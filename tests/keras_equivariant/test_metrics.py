@@ -97,3 +97,14 @@ def test_training_to_the_right_colour_and_from_there_on():
     model.layers[-1].kernel.assign(np.eye(3) + 0.3)
     errors = [model.train_on_batch(x, x)[0] for _ in range(100)]
     assert errors[-1] < errors[0] / 3
+
+
+def test_shapes_and_types():
+    light, estimate = np.array([[0.5, 1.5, 2.5]]), np.array([[1, 2, 3]])
+    error = metrics.reproduction_angular_error(light, estimate)
+    np.testing.assert_allclose(to_numpy(error), by_the_paper(light, estimate), rtol=1e-4)
+    for lights in (np.ones((2, 1)), np.ones((1, 3)), np.ones(3)):
+        with pytest.raises(ValueError, match="`y_true` must have the shape of `y_pred`"):
+            metrics.reproduction_angular_error(lights, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="`y_pred` must be colours"):
+        losses.ReproductionAngularError()(np.ones((2, 4)), np.ones((2, 4)))
