@@ -32,8 +32,9 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
     Args:
         inputs: Array `(n, ...)` of inputs as the model takes them; or a list or dictionary of such arrays.
         labels: Array `(n,)` of integers, booleans or strings; or `None`.
-        layer: Name of the layer whose output is the embedding, or a list of names. `None` stands for the input of
-            the classification head, which is the last layer with a kernel in the order of the model's layers.
+        layer: Name of the layer, or of the model inside, whose output is the embedding, or a list of names. `None`
+            stands for the input of the classification head, which is the last layer with a kernel in the order of the
+            model's layers.
         every: Measure after every so many epochs, the first included.
         sigma: Width of the Gaussian kernel, in the units of the embedding, or `"median"` for the median distance
             between the points, each time anew.
@@ -97,9 +98,10 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
             clusters = _check_length("clusters", clusters, len(self._points))
         self._clusters = clusters
         self._layers = list(layer) if isinstance(layer, list | tuple) else [layer]
-        if not self._layers or not all(isinstance(name, str) for name in self._layers if layer is not None):
+        names = [name for name in self._layers if layer is not None]
+        if not self._layers or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ValueError(
-                f"`layer` must be the name of a layer, a list of names, or None. Received: layer={layer!r}"
+                f"`layer` must be the name of a layer, a list of different names, or None. Received: layer={layer!r}"
             )
         self._every, self._batch_size = every, batch_size
         self._arguments = {"sigma": sigma, "t": t, "method": method, "max_points": None, "seed": seed}
@@ -183,7 +185,11 @@ def _find_layer(model, name):
     """The layer of that name, in the model or a model within it; without a name, the classification head."""
     layers = list(_inner_layers(model))
     if name is None:
-        layers = [layer for layer in layers if any(len(weight.shape) > 1 for weight in layer.trainable_weights)]
+        layers = [
+            layer
+            for layer in layers
+            if not getattr(layer, "layers", None) and any(len(weight.shape) > 1 for weight in layer.weights)
+        ]
         if layers:
             return layers[-1]
         raise ValueError("`layer` must be given for a model in which no layer has a kernel. Received: layer=None")
@@ -196,10 +202,9 @@ def _find_layer(model, name):
 
 def _inner_layers(model):
     for layer in model.layers:
-        inner = list(_inner_layers(layer)) if hasattr(layer, "layers") else []
-        yield from inner
-        if not inner:
-            yield layer
+        if hasattr(layer, "layers"):
+            yield from _inner_layers(layer)
+        yield layer
 
 
 def _check_length(name, labels, length):

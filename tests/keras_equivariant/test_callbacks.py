@@ -77,6 +77,25 @@ def test_the_default_is_what_the_head_sees(make):
     assert "dsmi_y" not in default.history_
 
 
+def test_a_frozen_head_is_a_head():
+    histories = []
+    for layer in (None, "first"):
+        keras.utils.set_random_seed(0)
+        model = sequential()
+        model.get_layer("head").trainable = False
+        histories.append(fit(model, DiffusionSpectralEntropy(X, layer=layer, sigma=1.0, clusters=None))["dse"])
+    assert histories[0] == histories[1]
+
+
+def test_a_model_inside_is_a_layer():
+    inputs = keras.Input((6,))
+    inner = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, name="first"), keras.layers.ReLU()], name="body")
+    model = keras.Model(inputs, keras.layers.Dense(3)(inner(inputs)))
+    history = fit(model, DiffusionSpectralEntropy(X, layer=["body", "first"], sigma=1.0, clusters=None))
+    assert abs(history["dse_body"][-1] - diffusion_spectral_entropy(to_numpy(inner(X)), 1.0)) < 1e-4
+    assert history["dse_body"] != history["dse_first"]
+
+
 def test_inference_mode_is_used():
     layers = [keras.layers.Dense(5, name="first"), keras.layers.Dropout(0.9), keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((6,)), *layers])
@@ -168,6 +187,7 @@ def test_a_degenerate_embedding_is_nan_with_one_warning():
         ("`layer` must be the name", {"layer": 5}),
         ("`layer` must be the name", {"layer": []}),
         ("`layer` must be the name", {"layer": ["first", None]}),
+        ("`layer` must be the name", {"layer": ["first", "first"]}),
         ("`sigma` must be", {"sigma": 0}),
         ("`t` must be", {"t": 0}),
         ("`every` must be", {"every": 0}),
