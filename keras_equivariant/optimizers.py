@@ -72,7 +72,7 @@ class LayerwiseSGD(keras.optimizers.SGD):
                 self.build(trainable_variables)
             rates = [self._rate(variable) for variable in trainable_variables]
         grads = [
-            gradient if gradient is None or rate == 1 else rate * gradient
+            gradient if gradient is None or rate == 1 else keras.ops.multiply(gradient, rate)
             for gradient, rate in zip(grads, rates, strict=True)
         ]
         super().apply(grads, trainable_variables)

@@ -57,3 +57,16 @@ def test_bad_rates():
         LayerwiseSGD(0.01, {"first": -1})
     with pytest.raises(ValueError, match=r"must name layers.*'deep'.*Received: layer_rates={'missing': 2}"):
         steps(LayerwiseSGD(0.01, {"missing": 2}), 1)
+
+
+def test_sparse_gradients_have_rates_too():
+    """TensorFlow's gradients of an embedding hold only the rows that were looked up."""
+
+    def step(**rates):
+        model = keras.Sequential([keras.Input((2,), dtype="int32"), keras.layers.Embedding(5, 3, "ones", name="table")])
+        model.compile(LayerwiseSGD(0.1, rates), "mse", jit_compile=False)
+        model.train_on_batch(np.array([[1, 3]]), np.zeros((1, 2, 3)))
+        return 1 - model.get_weights()[0]
+
+    np.testing.assert_allclose(step(table=2.0), 2 * step(), rtol=1e-5)
+    assert (step() > 0).any(axis=1).tolist() == [False, True, False, True, False]
