@@ -74,8 +74,8 @@ def to_offset_equivariant(model: keras.Model, feature_groups: int = 3) -> keras.
         A functional `keras.Model`.
 
     Raises:
-        ValueError: If the model is not functional, its input channels are not a multiple of `feature_groups`, or
-            it has layers that cannot be converted, which the message names.
+        ValueError: If the model is neither functional nor sequential and built, its input channels are not a multiple
+            of `feature_groups`, or it has layers that cannot be converted, which the message names.
 
     Example:
 
@@ -93,7 +93,7 @@ def to_offset_equivariant(model: keras.Model, feature_groups: int = 3) -> keras.
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"`model` must be a functional or sequential Keras model. Received: model={model!r}")
+        raise ValueError(f"`model` must be a functional or a built sequential Keras model. Received: model={model!r}")
     refused = [f"{operation.name} ({type(operation).__name__})" for operation in _refused(model)]
     if refused:
         raise ValueError(f"`model` has layers that cannot be made offset-equivariant. Received: {', '.join(refused)}")
@@ -106,7 +106,10 @@ def to_offset_equivariant(model: keras.Model, feature_groups: int = 3) -> keras.
 
     def call(layer, *args, **kwargs):
         if layer in scores:
-            return _average_scores(layer, args[0], feature_groups)
+            x = args[0] if args else kwargs["inputs"]
+            for part in scores[layer]:
+                x = part(x)
+            return x
         if isinstance(layer, OffsetAdd):
             shortcut, residual = args[0]
             return layer([residual, shortcut])
@@ -137,26 +140,36 @@ def _refused(model):
 
 
 def _score_layers(model, feature_groups):
-    """Dense layers that return an output of the model, straight or through activations."""
-    producer = {id(operation.output): operation for operation in model.operations}
-    found = []
-    for output in model.outputs:
-        layer = producer[id(output)]
+    """Dense layers that return an output of the model, and activations between the two, with what replaces each."""
+    calls = {}
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        calls[id(outputs)] = layer, keras.tree.flatten((args, kwargs))[0]
+        return outputs
+
+    found = {}
+    for output in keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call).outputs:
+        layer, x = calls.get(id(output), (None, None))
+        activations = {}
         while _is(layer, (layers.Activation, layers.Softmax)):
-            layer = producer[id(layer.input)]
-        if _is(layer, (layers.Dense,)) and layer.units != feature_groups and len(layer.output.shape) == 2:
-            found.append(layer)
+            activations[layer] = [type(layer).from_config(layer.get_config())]
+            layer, x = calls.get(id(x), (None, None))
+        if _is(layer, (layers.Dense,)) and layer.units != feature_groups and len(x.shape) == 2:
+            found = {layer: _averaged_scores(layer, feature_groups), **activations, **found}
     return found
 
 
-def _average_scores(dense, x, groups):
-    """Scores of each class, averaged over the feature groups."""
+def _averaged_scores(dense, groups):
+    """Layers that return scores of each class, averaged over the feature groups."""
     config = {**dense.get_config(), "units": groups * dense.units, "activation": None, "name": f"{dense.name}_scores"}
-    x = _offset_layer(OffsetDense, config, groups)(x)
-    x = OffsetAdapter(layers.Identity(), groups, invariant=True)(x)
-    x = layers.Reshape((groups, dense.units))(x)
-    x = layers.GlobalAveragePooling1D(name=dense.name)(x)
-    return x if dense.activation is keras.activations.linear else layers.Activation(dense.activation)(x)
+    scores = [
+        _offset_layer(OffsetDense, config, groups),
+        OffsetAdapter(layers.Identity(), groups, invariant=True),
+        layers.Reshape((groups, dense.units)),
+        layers.GlobalAveragePooling1D(name=dense.name),
+    ]
+    return scores if dense.activation is keras.activations.linear else [*scores, layers.Activation(dense.activation)]
 
 
 def _offset_layer(offset_class, config, groups):

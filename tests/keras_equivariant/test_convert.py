@@ -141,12 +141,29 @@ def test_what_only_looks_like_a_known_layer_is_refused(apply):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: to_offset_equivariant("resnet"), "functional or sequential Keras model. Received: model='resnet'"),
+        (
+            lambda: to_offset_equivariant("resnet"),
+            "functional or a built sequential Keras model. Received: model='resnet'",
+        ),
         (lambda: to_offset_equivariant(ordinary_model(3, "map"), 0), "Received: feature_groups=0"),
         (lambda: to_offset_equivariant(ordinary_model(4, "map"), 3), "Received: channels=4"),
-        (lambda: to_offset_equivariant(keras.Sequential([layers.Dense(2)])), "functional or sequential"),
+        (lambda: to_offset_equivariant(keras.Sequential([layers.Dense(2)])), "a built sequential"),
     ],
 )
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_shared_head_stays_one():
+    inputs = [keras.Input((8, 8, 3)) for _ in range(2)]
+    convolution, mean, head = layers.Conv2D(6, 3), layers.GlobalAveragePooling2D(), layers.Dense(10, "softmax")
+    outputs = [head(mean(convolution(x))) for x in inputs]
+    model = to_offset_equivariant(keras.Model(inputs, [*outputs, layers.Softmax()(outputs[0])]))
+    x = random_array(2, 8, 8, 3)
+    first, second, _ = model([x, x])
+    assert first.shape == (2, 10)
+    assert relative_error(second, first) == 0
+    assert len(model.weights) == 4
+    shift = random_array(2, 1, 1, 3, seed=1)
+    assert relative_error(model([x + shift, x])[0], first) < 1e-4
