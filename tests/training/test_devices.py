@@ -83,6 +83,40 @@ def test_two_replicas_on_one_host(model, tmp_path, tensorflow_backend):
         np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9 * max(1, np.abs(a).max()))
 
 
+# A painter and its adversary, on one device and on two: how far their weights are apart.
+PAINT = """
+import numpy as np
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from keras import layers
+from training.devices import distributed, synchronise_batch_norm
+from training.inpainting.adversary import Adversarial
+
+keras.config.set_floatx("float64")
+x = np.random.default_rng(0).normal(size=(24, 6, 6, 2)) * (1 + np.arange(24) % 8).reshape(-1, 1, 1, 1)
+weights = []
+for distribution in (None, "mirrored"):
+    with distributed(distribution):
+        keras.utils.set_random_seed(0)
+        norms = [layers.BatchNormalization(), layers.BatchNormalization()]
+        painter = keras.Sequential([keras.Input((6, 6, 2)), norms[0], layers.Conv2D(2, 3, padding="same")])
+        judge = [layers.Conv2D(2, 3), norms[1], layers.LeakyReLU(), layers.Flatten(), layers.Dense(1)]
+        model = Adversarial(painter, keras.Sequential([keras.Input((6, 6, 2)), *judge]), 0.3)
+        synchronise_batch_norm(model, distribution is not None)
+        model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+        data = tf.data.Dataset.from_tensor_slices((x, x[:, ::-1])).batch(8)
+        logs = model.fit(data, epochs=2, verbose=0, shuffle=False).history
+        weights.append([*model.get_weights(), np.array(logs["loss"])])
+print(max(np.abs(one - two).max() for one, two in zip(*weights, strict=True)))
+"""
+
+
+def test_an_adversary_on_two_replicas(tensorflow_backend):
+    assert float(run_python(PAINT).split()[-1]) < 1e-12
+
+
 def test_normalisations_of_inner_models_are_synchronised_too():
     norms = [keras.layers.BatchNormalization() for _ in range(3)]
     painter = keras.Sequential([keras.Input((4,)), norms[0], keras.Sequential([keras.Input((4,)), norms[1]])])

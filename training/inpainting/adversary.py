@@ -1,6 +1,7 @@
 """A painter of centres, trained together with its adversary by an ordinary `fit`."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 
@@ -38,8 +39,10 @@ class Adversarial(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         reconstruction = ops.mean(ops.square(y_pred - y))
+        # Gradients and losses of the replicas of a MirroredStrategy are summed.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if not training:
-            return reconstruction
+            return reconstruction / replicas
         frozen = [ops.stop_gradient(variable.value) for variable in self.discriminator.trainable_variables]
         others = [variable.value for variable in self.discriminator.non_trainable_variables]
         judged, _ = self.discriminator.stateless_call(frozen, others, y_pred, training=True)
@@ -49,7 +52,7 @@ class Adversarial(keras.Model):
         judgement = judgement / 2
         for part, value in zip(self.parts, (reconstruction, deceit, judgement), strict=True):
             part.update_state(value)
-        return (1 - self.weight) * reconstruction + self.weight * deceit + judgement
+        return ((1 - self.weight) * reconstruction + self.weight * deceit + judgement) / replicas
 
 
 def _cross_entropy(logits, real):
