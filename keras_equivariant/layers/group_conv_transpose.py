@@ -182,7 +182,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
     def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_out * filters, S * channels)`."""
         if not self.built:
-            raise AttributeError("You must build the layer before accessing `expanded_kernel`.")
+            raise ValueError("The layer must be built before its `expanded_kernel` is read. Received: built=False")
         return self._expand(self.kernel)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -168,8 +168,9 @@ class GroupConvolution(keras.layers.Layer):
     @property
     def expanded_kernel(self) -> Tensor:
         """All transformed copies of the kernel, `(*kernel_size, S_in * channels / groups, S * filters)`."""
-        kernel = self.kernel  # says so if the layer is not built
-        return self._expand(kernel)
+        if not self.built:
+            raise ValueError("The layer must be built before its `expanded_kernel` is read. Received: built=False")
+        return self._expand(self.kernel)
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates the input with all transformed copies of the kernel: a planar map of S * filters channels."""

@@ -322,7 +322,7 @@ def test_the_smallest_map_that_can_be_reflected():
 
 
 def test_the_expanded_kernel_before_it_is_built():
-    with pytest.raises(AttributeError, match="You must build the layer before accessing `kernel`"):
+    with pytest.raises(ValueError, match="must be built before its `expanded_kernel` is read"):
         _ = GroupConv2D(2, 3).expanded_kernel
 
 

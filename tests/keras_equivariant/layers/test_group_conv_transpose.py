@@ -97,7 +97,7 @@ def test_layer_conventions():
 
 def test_another_number_of_orientations_after_it_is_built():
     layer = GroupConv2DTranspose(2, 3)
-    with pytest.raises(AttributeError, match="You must build the layer before accessing `expanded_kernel`"):
+    with pytest.raises(ValueError, match="must be built before its `expanded_kernel` is read"):
         _ = layer.expanded_kernel
     layer(random_array(1, 5, 5, 4, 3))
     with pytest.raises(ValueError, match="expected axis -2 of input shape to have value 4"):
