@@ -77,10 +77,10 @@ def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
     config = layer.get_config()
     if isinstance(getattr(layer, "activation", None), CLASSIC_ACTIVATIONS):
         config["activation"] = "linear"
-    return type(layer).from_config({**_plain(config), **naming(layer)})
+    return type(layer).from_config(_plain(config) | naming(layer))
 
 
-def _plain(config):
+def _plain(config: Any) -> Any:
     """A configuration without regularizers and constraints; refused if it names a class that is not Keras'."""
     if isinstance(config, str) and config.startswith("keras_equivariant>"):  # a function
         raise Refused(f"it holds a {config}")
