@@ -185,7 +185,7 @@ class OffsetGroupConv2D(OffsetConvolution, GroupConv2D):
         self, filters: int, kernel_size: Size, symmetry: str = "p4", *, feature_groups: int = 3, **kwargs: Any
     ) -> None:
         super().__init__(filters, kernel_size, symmetry, **kwargs)
-        self._project(feature_groups)
+        self._project(feature_groups, symmetry=symmetry)
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return split_orientations(super().convolution_op(inputs, kernel), get_symmetry(self.symmetry).order)

@@ -32,6 +32,7 @@ LAYERS = {
     ),
     "lifting": (lambda g, **kw: OffsetGroupConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "group": (lambda g, **kw: OffsetGroupConv2D(2 * g, 3, "p4m", feature_groups=g, **kw), (1, 5, 5, 8)),
+    "hexagonal": (lambda g, **kw: OffsetGroupConv2D(2 * g, 3, "p6", feature_groups=g, **kw), (1, 5, 5, 6)),
     "transposed": (
         lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, strides=2, padding="same", feature_groups=g, **kw),
         (2, 4, 5),
@@ -243,7 +244,7 @@ def test_spatial_sizes_may_be_unknown_in_a_graph(tensorflow_backend):
 
 def test_a_saved_configuration_keeps_the_projection():
     layer = OffsetConv2DTranspose.from_config(OffsetConv2DTranspose(4, 3, strides=2, feature_groups=2).get_config())
-    assert layer.kernel_constraint.get_config() == {"feature_groups": 2, "transposed": True, "strides": (2, 2)}
+    assert layer.kernel_constraint.get_config() == OffsetProjection(2, transposed=True, strides=(2, 2)).get_config()
     assert OffsetConv2D(4, 3, feature_groups=2, kernel_constraint=OffsetProjection(2)).kernel_constraint
 
 
