@@ -42,7 +42,22 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory):
+def eager_training():
+    """To trace the graph of a step takes far longer than to run its operations one by one, the few times here."""
+    build = fitting.build_estimator
+
+    def build_eager(*arguments, **options):
+        model = build(*arguments, **options)
+        model.run_eagerly = True
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "build_estimator", build_eager)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory, eager_training):
     run, metrics = fit(recipe(), tmp_path_factory.mktemp("runs") / "light", data_dir=data_dir)
     return run, metrics
 

@@ -12,6 +12,7 @@ from helpers import random_array
 
 from keras_equivariant.layers import RemoveGamma
 from training.inpainting import evaluation
+from training.inpainting import fit as fitting
 from training.inpainting.adversary import Adversarial
 from training.inpainting.evaluation import SATURATIONS, measure, signal_to_noise
 from training.inpainting.fit import build_adversarial, fit
@@ -56,7 +57,22 @@ def recipe(name="inpainting", filters=3, bottleneck=3, **changes):
 
 
 @pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory):
+def eager_training():
+    """To trace the graph of a step takes far longer than to run its operations one by one, the few times here."""
+    build = fitting.build_adversarial
+
+    def build_eager(*arguments):
+        model = build(*arguments)
+        model.run_eagerly = True
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "build_adversarial", build_eager)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory, eager_training):
     return fit(recipe(), tmp_path_factory.mktemp("runs") / "centres", data_dir=data_dir)
 
 
@@ -241,7 +257,6 @@ def test_a_run(run, data_dir):
 
 def test_an_interrupted_run_goes_on_to_the_same_end(run, data_dir, tmp_path, monkeypatch):
     from training.checkpoint import Checkpoint
-    from training.inpainting import fit as fitting
 
     # Models and pictures take longer than these trainings.
     monkeypatch.setattr(fitting, "export", lambda *arguments: 0.0)
