@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import training_eagerly
 from made_up_lights import COUNT, write_colorchecker
 
 from keras_equivariant.metrics import reproduction_angular_error
@@ -43,16 +44,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def eager_training():
-    """To trace the graph of a step takes far longer than to run its operations one by one, the few times here."""
-    build = fitting.build_estimator
-
-    def build_eager(*arguments, **options):
-        model = build(*arguments, **options)
-        model.run_eagerly = True
-        return model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "build_estimator", build_eager)
+    with training_eagerly(fitting, "build_estimator"):
         yield
 
 

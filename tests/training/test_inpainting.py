@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import random_array
+from helpers import random_array, training_eagerly
 
 from keras_equivariant.layers import RemoveGamma
 from training.inpainting import evaluation
@@ -58,16 +58,7 @@ def recipe(name="inpainting", filters=3, bottleneck=3, **changes):
 
 @pytest.fixture(scope="module")
 def eager_training():
-    """To trace the graph of a step takes far longer than to run its operations one by one, the few times here."""
-    build = fitting.build_adversarial
-
-    def build_eager(*arguments):
-        model = build(*arguments)
-        model.run_eagerly = True
-        return model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "build_adversarial", build_eager)
+    with training_eagerly(fitting, "build_adversarial"):
         yield
 
 

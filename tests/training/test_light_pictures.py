@@ -105,7 +105,10 @@ def test_more_paintings_than_photographs(tmp_path, tensorflow_backend):
     images = np.random.default_rng(0).uniform(0.1, 1, (2, 128, 128, 3)).astype("float32")
     inputs = keras.Input((128, 128, 3))
     painter = keras.Model(inputs, keras.layers.Cropping2D(32)(inputs))
-    draw_paintings(Figure(), {"painter": painter}, images, 3)
+    figure = Figure()
+    draw_paintings(figure, {"painter": painter}, images, 3)
+    drawn = [len(axes.images) for axes in figure.axes]
+    assert drawn and set(drawn) == {1}
 
 
 def test_runs_that_cannot_be_drawn(runs, tmp_path):
