@@ -3,7 +3,7 @@
     python benchmarks/all.py [--output DIR] [--only NAME]
 
 Each script's output goes to `DIR/NAME.txt`; ratios with their 95 % intervals to `DIR/ratios.csv` and `DIR/ratios.png`;
-the machine and the versions to `DIR/machine.json`. About half an hour on two idle cores.
+the machine and the versions to `DIR/machine.json`. About forty minutes on two idle cores.
 """
 
 import argparse
