@@ -40,7 +40,8 @@ PACKAGES = ("tensorflow", "jax", "keras", "numpy", "scipy")
 
 def describe_machine():
     versions = {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name)}
-    return {"processor": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()} | versions
+    processor = platform.processor() or platform.machine()
+    return {"processor": processor, "cores": os.cpu_count(), "python": platform.python_version()} | versions
 
 
 def run(name, output):
