@@ -41,5 +41,5 @@ def fault(action):
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:300]
     finally:
-        keras.backend.clear_session(free_memory=False)
+        keras.utils.clear_session(free_memory=False)
     return None

@@ -78,7 +78,7 @@ def test_layer(entry):
 def test_dtype_policies(entry, policy):
     layer = copy_of(entry.layer(**entry.arguments), policy)
     y = layer(example_of(entry.shape))
-    assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype == policy.removeprefix("mixed_")
+    assert keras.utils.standardize_dtype(y.dtype) == layer.compute_dtype == policy.removeprefix("mixed_")
     variable = policy if policy.startswith("float") else "float32"
     assert {weight.dtype for weight in layer.weights if "seed" not in weight.path} <= {variable}
 
