@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from training import cli, fit
 from training.recipes import get_recipe, list_recipes
+from training.run_folder import RunFolder
 
 EPOCHS = "2"
 FILES = {
@@ -30,6 +31,21 @@ FILES = {
 @pytest.fixture(autouse=True)
 def only_tensorflow(tensorflow_backend):
     pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images():
+    """Models and pictures take longer than trainings on these."""
+    load = fit.datasets.load
+
+    def load_few(*arguments):
+        data = load(*arguments)
+        sizes = {"train": 600, "validation": 100, "test": 200}
+        return dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.datasets, "load", load_few)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +69,7 @@ def test_a_run_folder_is_complete(run):
     rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
-    assert all(0 < float(row["dsmi_y"]) < float(row["dse"]) < np.log2(200) for row in rows)
+    assert all(0 < float(row["dsmi_y"]) < float(row["dse"]) < np.log2(100) for row in rows)
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["epochs"] == 2
     assert config["versions"]["keras"] == keras.__version__
@@ -78,14 +94,22 @@ def test_quarter_turns_do_not_change_the_error(run):
 
 
 def test_the_end_of_a_fit_is_a_table_and_the_paths(run, tmp_path, capsys):
-    arguments = ["--epochs", "1", "--seed", "1", "--jit", "--output", str(tmp_path / "z2cnn")]
+    arguments = ["--epochs", "1", "--seed", "1", "--output", str(tmp_path / "z2cnn")]
     assert cli.main(["fit", "--model", "z2cnn", *arguments]) == 0
     printed = capsys.readouterr().out
-    assert json.loads((tmp_path / "z2cnn" / "config.json").read_text())["recipe"]["jit"] is True
     assert re.search(r"^test error +\d+\.\d\d %$", printed, re.M)
     assert re.search(r"^trainable parameters +21,750$", printed, re.M)
     assert str(tmp_path / "z2cnn" / "report.png") in printed
     assert json.loads((tmp_path / "z2cnn" / "metrics.json").read_text())["invariance_error"] > 0.01
+
+
+def test_options_change_the_recipe(tmp_path, monkeypatch):
+    received = []
+    monkeypatch.setattr(fit, "fit", lambda *arguments: received.extend(arguments) or (RunFolder(tmp_path), {"seed": 0}))
+    options = ["--batch-size", "7", "--jit", "--distribute", "mirrored", "--data-dir", "data", "--resume"]
+    assert cli.main(["fit", "rotated_mnist", *options, "--output", "folder"]) == 0
+    recipe = get_recipe("rotated_mnist", batch_size=7, jit=True, distribution="mirrored")
+    assert received == [recipe, "folder", True, "data"]
 
 
 def test_evaluate_repeats_the_test(run, capsys):
@@ -105,7 +129,7 @@ def test_exports_compute_the_same(run, tmp_path):
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
-    recipe = get_recipe("rotated_digits", model="z2cnn", epochs=3, batch_size=100)
+    recipe = get_recipe("rotated_digits", model="z2cnn", epochs=2, batch_size=200)
     monkeypatch.chdir(tmp_path)
     # Models and pictures take longer than these trainings.
     monkeypatch.setattr(fit, "export", lambda *arguments: 0.0)
@@ -115,7 +139,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     class Interruption(fit.Checkpoint):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
-            if epoch == 1:
+            if epoch == 0:
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
