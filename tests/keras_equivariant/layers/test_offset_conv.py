@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, run_python, to_numpy
+from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import assignment, offset_error, pooled, spread, train
 
 from keras_equivariant.constraints import OffsetProjection, project_constraints
@@ -200,25 +200,6 @@ def test_one_network_equivariant_to_rotation_and_offset():
     x = random_array(2, 7, 7, 3)
     assert offset_error(model, x, 3) < 1e-5
     assert equivariance_error(model, x, "p4m") < 1e-5
-
-
-def test_mirrored_strategy(tensorflow_backend):
-    code = """
-import keras, numpy as np, tensorflow as tf
-from keras_equivariant.layers.offset_conv import OffsetConv2D
-devices = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    layer = OffsetConv2D(6, 3)
-    model = keras.Sequential([keras.Input((6, 6, 3)), layer])
-    model.compile("adam", "mse", jit_compile=False)
-rng = np.random.default_rng(0)
-data = tf.data.Dataset.from_tensor_slices(rng.normal(size=(16, 6, 6, 3))).map(lambda x: (x, x[1:-1, 1:-1, :1]))
-model.fit(data.batch(8), epochs=10, verbose=0)
-kernel = layer.kernel.numpy()
-print(np.abs(layer.kernel_constraint(kernel) - kernel).max())
-"""
-    assert float(run_python(code)) < 1e-6
 
 
 def test_layer_conventions():
