@@ -13,10 +13,11 @@ from made_up_lights import COUNT, write_colorchecker
 
 from keras_equivariant.metrics import reproduction_angular_error
 from training import cli
+from training.illumination import evaluation
 from training.illumination import fit as fitting
 from training.illumination.baselines import BASELINES, summarise
 from training.illumination.correct import correct
-from training.illumination.evaluation import SATURATIONS, cross_validated_errors, deviation_from_equivariance
+from training.illumination.evaluation import cross_validated_errors, deviation_from_equivariance
 from training.illumination.fit import fit
 from training.illumination.images import LitImages
 from training.illumination.report import developed
@@ -49,13 +50,21 @@ def eager_training():
 
 
 @pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory, eager_training):
+def few_saturations():
+    """Tests of trained networks take longer than these trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "SATURATIONS", (0.0, 0.5, 0.9))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory, eager_training, few_saturations):
     run, metrics = fit(recipe(), tmp_path_factory.mktemp("runs") / "light", data_dir=data_dir)
     return run, metrics
 
 
 @pytest.fixture
-def without_files(monkeypatch):
+def without_files(monkeypatch, few_saturations):
     """Runs without models and pictures, which take longer than these trainings; the models that were to be saved."""
     exported = []
     monkeypatch.setattr(fitting, "export", lambda model, *arguments: exported.append(model) or 0.0)
@@ -125,7 +134,7 @@ def test_errors_by_saturation():
     errors = cross_validated_errors([network(Constant()), network(Mean())], data)
     assert list(errors) == ["network", "network_without_dark_pixels", *BASELINES]
     for rows in errors.values():
-        assert [float(s) for s in rows] == list(SATURATIONS)
+        assert [float(s) for s in rows] == list(evaluation.SATURATIONS)
     # Of light (1, b, c) with a hue on the hexagon, white is as far off as the error of the estimate `white`.
     lights = data.under(0.9).lights
     white = np.asarray(reproduction_angular_error(lights, np.ones_like(lights)))

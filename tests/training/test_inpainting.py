@@ -14,7 +14,7 @@ from keras_equivariant.layers import RemoveGamma
 from training.inpainting import evaluation
 from training.inpainting import fit as fitting
 from training.inpainting.adversary import Adversarial
-from training.inpainting.evaluation import SATURATIONS, measure, signal_to_noise
+from training.inpainting.evaluation import measure, signal_to_noise
 from training.inpainting.fit import build_adversarial, fit
 from training.inpainting.images import Photographs, central_crops, centre, erase, load, training_batches
 from training.recipes import get_recipe, list_recipes
@@ -63,7 +63,15 @@ def eager_training():
 
 
 @pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory, eager_training):
+def few_saturations():
+    """Tests of trained networks take longer than these trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "SATURATIONS", (0.0, 0.5, 0.9))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory, eager_training, few_saturations):
     return fit(recipe(), tmp_path_factory.mktemp("runs") / "centres", data_dir=data_dir)
 
 
@@ -219,7 +227,7 @@ def test_ratios_by_saturation():
         f"{name}_by_saturation" for name in ("psnr", "tinted_psnr", "mean_psnr", "mean_tinted_psnr")
     }
     for rows in (follows, does_not):
-        assert [float(s) for s in rows["psnr_by_saturation"]] == list(SATURATIONS)
+        assert [float(s) for s in rows["psnr_by_saturation"]] == list(evaluation.SATURATIONS)
         assert rows["psnr_by_saturation"]["0.0"] == pytest.approx(rows["tinted_psnr_by_saturation"]["0.0"])
         assert np.ptp(list(rows["mean_psnr_by_saturation"].values())) < 1e-2
     assert np.ptp(list(follows["psnr_by_saturation"].values())) < 1e-2

@@ -9,6 +9,7 @@ import pytest
 from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 
 import zoo
+from training import illuminants
 from training.data import StreamedSplit, list_datasets, rotated_mnist
 from training.evaluations import evaluate, list_evaluations
 from training.fit import build_model, load_data
@@ -44,7 +45,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def few_images(monkeypatch):
+def little_to_test(monkeypatch):
+    monkeypatch.setattr(illuminants, "SATURATIONS", (0.0, 1.0))
     monkeypatch.setattr(rotated_mnist, "_TRAIN", 40)
     monkeypatch.setattr(rotated_mnist, "_TEST", 20)
 
@@ -74,7 +76,7 @@ def two_steps(recipe, data, count=None):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_two_steps(name, folder, few_images, tensorflow_backend):
+def test_two_steps(name, folder, little_to_test, tensorflow_backend):
     recipe = get_recipe(name, batch_size=BATCH_SIZE)
     assert recipe.model in zoo.list_models()
     assert recipe.dataset in list_datasets()
