@@ -226,7 +226,8 @@ class RandomIlluminant(_Photometric):
         if isinstance(seed, dict):
             seed = keras.saving.deserialize_keras_object(seed)
         self.seed = seed
-        self.generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
+        generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
+        self.generator: keras.random.SeedGenerator = generator
 
     def call(self, inputs: Tensor, training: bool | None = None, hue: Tensor | None = None) -> Tensor:
         if len(inputs.shape) not in (3, 4) or inputs.shape[-1] != 3:
