@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="
 # Allocators round up, so memory can be told only over many cycles, by hand:
 # KERAS_EQUIVARIANT_CYCLES=1000 pytest -s tests/keras_equivariant/test_cycles.py
 CYCLES = int(os.environ.get("KERAS_EQUIVARIANT_CYCLES", "0"))
-# TensorFlow keeps the gradients of all functions that it traces in a registry, and what they refer to: 1 MB a cycle
-# for an ordinary model, 5 MB where a layer brings a gradient of its own. With the registry emptied, nothing grows.
+# TensorFlow keeps the gradients of all functions that it traces in a registry, and with them their graphs: 1 MB a cycle
+# for an ordinary model, 5 MB for one of offset layers, whose graph is larger. With the registry emptied, nothing grows.
 KILOBYTES = {"plain": 2000, "group": 2000, "offset": 8000}
 MODELS = {
     "plain": lambda: [keras.layers.Conv2D(6, 3), keras.layers.MaxPooling2D(2), keras.layers.BatchNormalization()],
