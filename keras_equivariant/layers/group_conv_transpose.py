@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
-from keras_equivariant.layers.padding import check_channels_last, check_output_padding
+from keras_equivariant.layers.padding import check_channels_last, check_output_padding, check_padding
 from keras_equivariant.sampling import is_transpose_centred, moves_of_axes, warn_of
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
@@ -98,7 +98,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
             filters,
             kernel_size,
             strides=strides,
-            padding=padding,
+            padding=check_padding(padding),
             output_padding=output_padding,
             data_format=data_format,
             dilation_rate=dilation_rate,

@@ -75,9 +75,9 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         activation: Activation = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
         if axis != -1:
             raise ValueError(f"`axis` must be -1. Received: axis={axis}")
+        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
         if activation not in (None, "relu"):
             raise ValueError(f"`activation` must be None or 'relu'. Received: activation={activation!r}")
         self.feature_groups = check_feature_groups(feature_groups)

@@ -123,6 +123,7 @@ def test_layer_conventions():
     "make, message",
     [
         (lambda: OffsetBatchNormalization(axis=1), "`axis` must be -1. Received: axis=1"),
+        (lambda: OffsetBatchNormalization(axis=-float("inf")), "`axis` must be -1. Received: axis=-inf"),
         (lambda: OffsetBatchNormalization(activation="tanh"), "Received: activation='tanh'"),
         (lambda: OffsetBatchNormalization(feature_groups=-3), "Received: feature_groups=-3"),
         (lambda: OffsetBatchNormalization()(np.ones((1, 4))), "Received: channels=4"),
