@@ -98,11 +98,13 @@ def draw_comparison(path, rows, histories):
         histories: What it returned second.
 
     Raises:
-        ValueError: If a run is of another task than classification.
+        ValueError: If a run is of another task than classification, or its history holds no loss and accuracy.
     """
-    for row in rows:
+    for row, history in zip(rows, histories, strict=True):
         if "test_error" not in row:
             raise ValueError(f"The runs must be of classifiers; `lights` draws others. Received: {row['run']}")
+        if not history or not {"loss", "accuracy"} <= set(history[0]):
+            raise ValueError(f"The history of {row['run']} is damaged (it holds no loss and accuracy)")
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "error"), strict=True):
         for i, (row, history) in enumerate(zip(rows, histories, strict=True)):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from runs import finished_run
 
 from training import cli, fit
 from training.recipes import get_recipe, list_recipes
@@ -238,6 +239,15 @@ def test_report_compares_runs(run, tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert cli.main(["report", str(run), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["model"] == "p4cnn"
+
+
+@pytest.mark.parametrize("history", ["epoch,loss\n0,1.5\n", "epoch,loss,accuracy\n"])
+def test_a_history_without_the_curves_is_told(history, tmp_path, capsys):
+    run = finished_run(tmp_path / "run", "rotated_digits", model="z2cnn")
+    (run / "history.csv").write_text(history)
+    assert cli.main(["report", str(run), "--output", str(tmp_path / "curves.png")]) == 2
+    assert "run is damaged (it holds no loss and accuracy)" in capsys.readouterr().err
+    assert not (tmp_path / "curves.png").exists()
 
 
 @pytest.mark.filterwarnings("ignore:The embedding of epoch")

@@ -55,6 +55,7 @@ WORK = (
     *(("training.fit", "_train"), ("training.illumination.fit", "_train"), ("training.inpainting.fit", "_train")),
     *(("training.evaluations", "evaluate"), ("training.deployment", "export"), ("training.deployment", "quantise")),
     *(("training.light_pictures", "save_figure"), ("training.light_runs", "save_figure")),
+    ("training.data.from_tfds", "load"),  # or data would be downloaded
 )
 
 
@@ -86,7 +87,7 @@ def files(folder):
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finished_run(tmp_path / "run", "rotated_digits", model="z2cnn")
-    (tmp_path / "run" / "history.csv").write_text("epoch,loss\n0,1.5\n")
+    (tmp_path / "run" / "history.csv").write_text("epoch,loss,accuracy\n0,1.5,0.5\n")
     (tmp_path / "file").write_text("text")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "other").write_text("")
