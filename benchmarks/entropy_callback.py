@@ -18,10 +18,10 @@ import keras
 import numpy as np
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
-from training.fit import build_model, load_data
-from training.pipelines import training_batches
-from training.preprocessing import fit_preprocessing
+from training.input.pipelines import training_batches
+from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe
+from training.runs.fit import build_model, load_data
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from training.data.rotated_mnist import load_upright
-from training.fit import load_trained
+from training.runs.fit import load_trained
 
 
 def turned(image, angle, order):

@@ -21,10 +21,10 @@ import tensorflow as tf
 
 import zoo
 from training.data import Split, StreamedSplit
-from training.fit import build_model
-from training.pipelines import training_batches
-from training.preprocessing import fit_preprocessing
+from training.input.pipelines import training_batches
+from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe, list_recipes
+from training.runs.fit import build_model
 
 COUNT = 12_000
 WARM_UP = 5  # steps that do not count

@@ -25,7 +25,7 @@ import tensorflow as tf
 import zoo
 from keras_equivariant.layers import LogRGB, RemoveGamma
 from keras_equivariant.planar import to_planar
-from training.export import export, load
+from training.export.formats import export, load
 
 FORMATS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 # Smaller inputs where the published ones would take hours of conversion, and half the width of a network whose

@@ -6,9 +6,10 @@ import keras
 from helpers import random_array
 
 import zoo
-from training.preprocessing import fit_preprocessing, save_preprocessing
+from training.files import write_json
+from training.input.preprocessing import fit_preprocessing, save_preprocessing
 from training.recipes import get_recipe
-from training.run_folder import RunFolder, write_json
+from training.runs.folder import RunFolder
 
 
 def finished_run(path, recipe="rotated_mnist", **changes):

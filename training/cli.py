@@ -6,9 +6,9 @@ import os
 import sys
 
 _TASKS = {
-    "classification": "training.fit",
-    "illuminants": "training.illumination.fit",
-    "inpainting": "training.inpainting.fit",
+    "classification": "training.runs.fit",
+    "illuminants": "training.tasks.illuminants.fit",
+    "inpainting": "training.tasks.inpainting.fit",
 }
 _PICTURES = {"classification": "predictions.png", "illuminants": "corrections.png", "inpainting": "centres.png"}
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
@@ -161,15 +161,15 @@ def _fit(arguments):
 
 
 def _evaluate(arguments):
-    from training.evaluations import evaluate
-    from training.fit import load_run
+    from training.runs.fit import load_run
+    from training.tasks.classification.evaluation import evaluate
 
     recipe, *loaded = load_run(arguments.folder, arguments.data_dir)
     _print_table(evaluate(recipe.evaluation, *loaded))
 
 
 def _export(arguments):
-    from training.deployment import export_run
+    from training.runs.export import export_run
 
     found = export_run(
         arguments.folder,
@@ -193,7 +193,7 @@ def _export(arguments):
 
 
 def _report(arguments):
-    from training.compare import compare_runs, draw_comparison, format_table
+    from training.runs.compare import compare_runs, draw_comparison, format_table
 
     rows, histories = compare_runs(arguments.folders)
     print(format_table(rows, arguments.format))
@@ -202,8 +202,8 @@ def _report(arguments):
 
 
 def _lights(arguments):
-    from training.light_pictures import draw_predictions, draw_saturations
-    from training.light_runs import draw_runs, task_of
+    from training.runs.lights import draw_runs, task_of
+    from training.tasks.classification.lights import draw_predictions, draw_saturations
 
     task = task_of(arguments.folders)
     if arguments.images < 1:
@@ -219,7 +219,7 @@ def _lights(arguments):
 
 
 def _correct(arguments):
-    from training.illumination.correct import correct
+    from training.tasks.illuminants.correct import correct
 
     output = arguments.output or os.path.splitext(arguments.photograph)[0] + "-corrected.png"
     light = correct(arguments.folder, arguments.photograph, output, arguments.raw)

@@ -28,8 +28,8 @@ print(f"{zoo.list_models('tiny*')}: {zoo.create('tiny_p4').count_params():,} par
 # --8<-- [end:builder]
 
 # --8<-- [start:recipe]
-from training.fit import fit  # noqa: E402
 from training.recipes import Recipe  # noqa: E402
+from training.runs.fit import fit  # noqa: E402
 
 recipe = Recipe(
     name="tiny_digits",

@@ -4,7 +4,7 @@ import pytest
 from helpers import random_array
 
 from keras_equivariant.layers import OffsetAdapter, OffsetBatchNormalization
-from training.batch_norm import reestimate_batch_norm
+from training.model.batch_norm import reestimate_batch_norm
 
 
 def make_model():

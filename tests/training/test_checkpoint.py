@@ -5,8 +5,9 @@ import pytest
 from helpers import random_array
 
 from training import checkpoint as module
-from training.checkpoint import Checkpoint
-from training.run_folder import RunFolder, write_history
+from training.files import write_csv
+from training.runs.checkpoint import Checkpoint
+from training.runs.folder import RunFolder
 
 
 def fit(run, epochs):
@@ -25,7 +26,7 @@ def test_a_history_that_was_not_written_any_more_is_made_good(tmp_path):
     run = RunFolder(tmp_path)
     fit(run, 2)
     whole = run.history.read_text()
-    write_history(run.history, [{"epoch": 0, "loss": 1.0}])  # killed after the checkpoint of the last epoch
+    write_csv(run.history, [{"epoch": 0, "loss": 1.0}])  # killed after the checkpoint of the last epoch
     fit(run, 2)
     assert run.history.read_text() == whole
 

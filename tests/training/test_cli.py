@@ -13,7 +13,7 @@ from runs import finished_run
 
 from training import cli, fit
 from training.recipes import get_recipe, list_recipes
-from training.run_folder import RunFolder
+from training.runs.folder import RunFolder
 
 EPOCHS = "2"
 FILES = {

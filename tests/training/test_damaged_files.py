@@ -11,10 +11,10 @@ from fuzz import CASES, draw
 from runs import finished_run
 
 import zoo
-from training.compare import compare_runs, format_table
-from training.finished_runs import load_model, read_recipe
-from training.preprocessing import load_preprocessing
-from training.run_folder import load_checkpoint, save_checkpoint
+from training.input.preprocessing import load_preprocessing
+from training.runs.checkpoint import load_checkpoint, save_checkpoint
+from training.runs.compare import compare_runs, format_table
+from training.runs.finished import load_model, read_recipe
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tensorflow_backend")]
 

@@ -7,11 +7,11 @@ from runs import finished_run
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 from keras_equivariant.planar import to_planar
 from training import cli, quantisation
-from training.deployment import assemble, export_run
-from training.export import export
-from training.fit import load_run
-from training.networks import in_float32
-from training.preprocessing import fit_preprocessing, list_preprocessings
+from training.export.formats import export
+from training.input.preprocessing import fit_preprocessing, list_preprocessings
+from training.model.network import in_float32
+from training.runs.export import assemble, export_run
+from training.runs.fit import load_run
 
 NARROW = {"filters": 3}
 

@@ -12,9 +12,9 @@ import pytest
 from helpers import ROOT, run_python
 
 from keras_equivariant.layers import OffsetAdapter
-from training.devices import check_distribution, synchronise_batch_norm
-from training.inpainting.adversary import Adversarial
-from training.run_folder import read_json
+from training.files import read_json
+from training.model.devices import check_distribution, synchronise_batch_norm
+from training.tasks.inpainting.adversary import Adversarial
 
 MODELS = ["p4cnn", "offset_resnet20"]
 JAX_RATES, JAX_TOLERANCE = {"p4cnn": 3e-5, "offset_resnet20": 1e-3}, 1e-4
@@ -31,10 +31,10 @@ if distribution == "mirrored":
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
 import keras
 from training.data import Split
-from training.devices import distributed, workers
-from training.fit import build_model
-from training.pipelines import training_batches
-from training.preprocessing import Standardise
+from training.model.devices import distributed, workers
+from training.runs.fit import build_model
+from training.input.pipelines import training_batches
+from training.input.preprocessing import Standardise
 from training.recipes import get_recipe
 import zoo
 
@@ -91,8 +91,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
 from keras import layers
-from training.devices import distributed, synchronise_batch_norm
-from training.inpainting.adversary import Adversarial
+from training.model.devices import distributed, synchronise_batch_norm
+from training.tasks.inpainting.adversary import Adversarial
 
 keras.config.set_floatx("float64")
 x = np.random.default_rng(0).normal(size=(24, 6, 6, 2)) * (1 + np.arange(24) % 8).reshape(-1, 1, 1, 1)

@@ -6,7 +6,7 @@ from networks import small_network
 
 import zoo
 from keras_equivariant.planar import to_planar
-from training.export import export, list_formats
+from training.export.formats import export, list_formats
 
 # What each format needs beside TensorFlow.
 PACKAGES = {"onnx": ["tf2onnx", "onnxruntime"], "litert": ["ai_edge_litert"], "openvino": ["openvino"]}

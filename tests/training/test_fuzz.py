@@ -52,9 +52,9 @@ VALUES = (
 )
 # Where each command's checks end.
 WORK = (
-    *(("training.fit", "_train"), ("training.illumination.fit", "_train"), ("training.inpainting.fit", "_train")),
-    *(("training.evaluations", "evaluate"), ("training.deployment", "export"), ("training.deployment", "quantise")),
-    *(("training.light_pictures", "save_figure"), ("training.light_runs", "save_figure")),
+    *(("training.runs.fit", "_train"), ("training.tasks.illuminants.fit", "_train"), ("training.tasks.inpainting.fit", "_train")),
+    *(("training.tasks.classification.evaluation", "evaluate"), ("training.runs.export", "export"), ("training.runs.export", "quantise")),
+    *(("training.tasks.classification.lights", "save_figure"), ("training.runs.lights", "save_figure")),
     ("training.data.from_tfds", "load"),  # or data would be downloaded
 )
 

@@ -9,9 +9,9 @@ import zoo
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
 from training import illuminants
 from training.data import LabelledImages, Split
-from training.evaluations import get_evaluation
-from training.preprocessing import fit_preprocessing
+from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe
+from training.tasks.classification.evaluation import get_evaluation
 
 
 def images(count=6, size=16, low=0.0):

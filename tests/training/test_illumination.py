@@ -13,15 +13,15 @@ from made_up_lights import COUNT, write_colorchecker
 
 from keras_equivariant.metrics import reproduction_angular_error
 from training import cli
-from training.illumination import evaluation
-from training.illumination import fit as fitting
-from training.illumination.baselines import BASELINES, summarise
-from training.illumination.correct import correct
-from training.illumination.evaluation import cross_validated_errors, deviation_from_equivariance
-from training.illumination.fit import fit
-from training.illumination.images import LitImages
-from training.illumination.report import developed
 from training.recipes import get_recipe, list_recipes
+from training.tasks.illuminants import evaluation
+from training.tasks.illuminants import fit as fitting
+from training.tasks.illuminants.baselines import BASELINES, summarise
+from training.tasks.illuminants.correct import correct
+from training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
+from training.tasks.illuminants.fit import fit
+from training.tasks.illuminants.images import LitImages
+from training.tasks.illuminants.pictures import developed
 
 pytest.importorskip("tensorflow_datasets")
 SMALL = {"filters": (3, 3, 3), "bottleneck": 3, "units": 6}
@@ -188,7 +188,7 @@ def test_an_interrupted_run_goes_on_to_the_same_end(run, data_dir, tmp_path, mon
     class Killed(Exception):
         pass
 
-    from training.checkpoint import Checkpoint
+    from training.runs.checkpoint import Checkpoint
 
     save = Checkpoint.on_epoch_end
     calls = []

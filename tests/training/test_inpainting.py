@@ -11,13 +11,13 @@ import tensorflow as tf
 from helpers import random_array, training_eagerly
 
 from keras_equivariant.layers import RemoveGamma
-from training.inpainting import evaluation
-from training.inpainting import fit as fitting
-from training.inpainting.adversary import Adversarial
-from training.inpainting.evaluation import measure, signal_to_noise
-from training.inpainting.fit import build_adversarial, fit
-from training.inpainting.images import Photographs, central_crops, centre, erase, load, training_batches
 from training.recipes import get_recipe, list_recipes
+from training.tasks.inpainting import evaluation
+from training.tasks.inpainting import fit as fitting
+from training.tasks.inpainting.adversary import Adversarial
+from training.tasks.inpainting.evaluation import measure, signal_to_noise
+from training.tasks.inpainting.fit import build_adversarial, fit
+from training.tasks.inpainting.images import Photographs, central_crops, centre, erase, load, training_batches
 
 pytest.importorskip("tensorflow_datasets")
 SIZES = [(128, 150), (160, 128), (140, 141), (128, 128)]
@@ -255,7 +255,7 @@ def test_a_run(run, data_dir):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(run, data_dir, tmp_path, monkeypatch):
-    from training.checkpoint import Checkpoint
+    from training.runs.checkpoint import Checkpoint
 
     # Models and pictures take longer than these trainings.
     monkeypatch.setattr(fitting, "export", lambda *arguments: 0.0)

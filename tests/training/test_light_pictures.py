@@ -10,10 +10,10 @@ from matplotlib.image import imread
 
 from training import cli, light_pictures
 from training.data import LabelledImages, Split
-from training.finished_runs import run_labels
-from training.inpainting.report import draw_paintings
-from training.preprocessing import Standardise
+from training.input.preprocessing import Standardise
 from training.recipes import get_recipe
+from training.runs.finished import run_labels
+from training.tasks.inpainting.pictures import draw_paintings
 
 NAMES = ("cat", "dog", "frog")
 

@@ -2,13 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from training.fit import build_model
-from training.illumination import fit as illumination
-from training.illumination.images import LitImages
-from training.inpainting import fit as inpainting
-from training.inpainting.images import Photographs
-from training.networks import computing_in, create_network, in_float32
+from training.model.network import computing_in, create_network, in_float32
 from training.recipes import get_recipe
+from training.runs.fit import build_model
+from training.tasks.illuminants import fit as illumination
+from training.tasks.illuminants.images import LitImages
+from training.tasks.inpainting import fit as inpainting
+from training.tasks.inpainting.images import Photographs
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from helpers import random_array
 
 from keras_equivariant.equivariance import transform_image
 from training import augmentations
-from training.augmentations import Augmentation, get_augmentation, list_augmentations
 from training.data import Split
-from training.pipelines import rotated_batches, test_batches, training_batches
-from training.preprocessing import Standardise, fit_preprocessing
-from training.transforms import rotate, shift_and_flip
+from training.data.transforms import rotate, shift_and_flip
+from training.input.augmentations import Augmentation, get_augmentation, list_augmentations
+from training.input.pipelines import rotated_batches, test_batches, training_batches
+from training.input.preprocessing import Standardise, fit_preprocessing
 
 test_batches.__test__ = False  # a function of the library, whatever its name
 

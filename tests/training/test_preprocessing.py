@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers import random_array
 
-from training.preprocessing import fit_preprocessing, list_preprocessings, load_preprocessing, save_preprocessing
+from training.input.preprocessing import fit_preprocessing, list_preprocessings, load_preprocessing, save_preprocessing
 
 
 @pytest.fixture

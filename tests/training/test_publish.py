@@ -7,7 +7,7 @@ from runs import finished_run
 
 import zoo
 from training import publish
-from training.fit import load_trained
+from training.runs.fit import load_trained
 from zoo import pretrained
 
 
@@ -71,7 +71,7 @@ def test_errors_take_one_line(tmp_path, capsys):
             publish.main([str(run), "--output", str(output)])
         assert exit_.value.code == 2
         printed = capsys.readouterr().err
-        assert printed.startswith("python -m training.publish: error: ") and printed.count("\n") == 1
+        assert printed.startswith("python -m training.runs.publish: error: ") and printed.count("\n") == 1
         assert message in printed
 
 

@@ -11,11 +11,11 @@ from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 import zoo
 from training import illuminants
 from training.data import StreamedSplit, list_datasets, rotated_mnist
-from training.evaluations import evaluate, list_evaluations
-from training.fit import build_model, load_data
-from training.pipelines import training_batches
-from training.preprocessing import fit_preprocessing, list_preprocessings
+from training.input.pipelines import training_batches
+from training.input.preprocessing import fit_preprocessing, list_preprocessings
 from training.recipes import Recipe, get_recipe, list_recipes
+from training.runs.fit import build_model, load_data
+from training.tasks.classification.evaluation import evaluate, list_evaluations
 
 # Those for other tasks have tests of their own.
 CLASSIFIERS = [name for name in list_recipes() if get_recipe(name).task == "classification"]

@@ -2,16 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from training.run_folder import (
-    find_finished_run,
-    load_checkpoint,
-    open_run,
-    read_json,
-    replacing,
-    save_checkpoint,
-    write_history,
-    write_json,
-)
+from training.files import read_json, replacing, write_csv, write_json
+from training.runs.checkpoint import load_checkpoint, save_checkpoint
+from training.runs.folder import find_finished_run, open_run
 
 CONFIG = {"recipe": {"name": "a", "epochs": 3}, "versions": {"keras": "3"}}
 
@@ -117,7 +110,7 @@ def test_checkpoints(tmp_path):
 
 
 def test_history_and_json(tmp_path):
-    write_history(tmp_path / "history.csv", [{"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}])
+    write_csv(tmp_path / "history.csv", [{"epoch": 0, "loss": 0.5}, {"epoch": 1, "loss": 0.25}])
     assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "0,0.5", "1,0.25"]
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="broken.json is damaged"):

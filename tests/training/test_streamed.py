@@ -7,8 +7,8 @@ from made_up_data import photographs, prepare_imagenet
 
 from training import data as datasets
 from training.data import streamed
-from training.pipelines import test_batches, training_batches
-from training.preprocessing import Standardise, fit_preprocessing
+from training.input.pipelines import test_batches, training_batches
+from training.input.preprocessing import Standardise, fit_preprocessing
 
 tfds = pytest.importorskip("tensorflow_datasets")
 test_batches.__test__ = False

@@ -3,8 +3,8 @@ import pytest
 from helpers import random_array, relative_error
 
 from keras_equivariant.equivariance import transform_image
+from training.input.zca import ContrastZca
 from training.recipes import cifar10
-from training.zca import ContrastZca
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ for name, weights in {PUBLISHED}:
 @pytest.mark.parametrize("name, weights", PUBLISHED)
 def test_published_weights_on_real_digits(name, weights, tensorflow_backend):
     """The test images of MNIST, turned where the network is for that, give about the error of the card."""
-    from training.transforms import rotate
+    from training.data.transforms import rotate
 
     with np.load(os.path.join(os.environ["KERAS_EQUIVARIANT_DATA"], "mnist.npz"), allow_pickle=False) as arrays:
         images, labels = arrays["x_test"][:4000, ..., None].astype("float32") / 255, arrays["y_test"][:4000]

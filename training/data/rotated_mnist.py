@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from training.transforms import rotate
+from training.data.transforms import rotate
 
 _FILES = {
     "train": "mnist_all_rotation_normalized_float_train_valid.amat",

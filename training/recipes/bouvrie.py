@@ -22,7 +22,6 @@ RECIPES = [
         optimizer={"class_name": "SGD", "config": {"learning_rate": 5e-3, "momentum": 0.9}},
         schedule={"kind": "cosine"},
         loss=_LOSS,
-        reestimate_batch_norm=False,
     ),
     Recipe(
         name="bouvrie_mnist",
@@ -34,6 +33,5 @@ RECIPES = [
         optimizer={"class_name": "Adam", "config": {"learning_rate": 2e-3}},
         schedule={"kind": "cosine"},
         loss=_LOSS,
-        reestimate_batch_norm=False,
     ),
 ]

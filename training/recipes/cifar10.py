@@ -27,7 +27,6 @@ def _recipe(name, **fields):
             batch_size=128,
             preprocessing="contrast_zca",
             augmentation=augmentation,
-            reestimate_batch_norm=False,
             **fields,
         )
         for plus, augmentation in _AUGMENTATIONS.items()

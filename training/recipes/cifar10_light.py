@@ -29,7 +29,6 @@ def _recipe(name, description, model, **fields):
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-3}},
         schedule={"kind": "steps", "epochs": [82, 123], "of": 164, "factor": 0.1},
         evaluation="saturations",
-        reestimate_batch_norm=False,
         **fields,
     )
 

@@ -26,8 +26,6 @@ def _recipe(name, description, model, dataset, preprocessing):
         loss={"class_name": "keras_equivariant>ReproductionAngularErrorLoss", "config": {}},
         preprocessing=preprocessing,
         augmentation=("square_symmetries",),
-        evaluation="cross_validation",
-        reestimate_batch_norm=False,
         task="illuminants",
     )
 

@@ -33,7 +33,6 @@ def _recipe(name, description, model, augmentation=("random_crop", "flip"), **fi
         schedule={"kind": "steps", "epochs": [30, 60], "of": 90, "factor": 0.1},
         augmentation=augmentation,
         evaluation="saturations",
-        reestimate_batch_norm=False,
         **fields,
     )
 

@@ -31,8 +31,6 @@ def _recipe(
             "config": {"adversarial_weight": 0.001, "discriminator_filters": discriminator_filters},
         },
         preprocessing=preprocessing,
-        evaluation="signal_to_noise",
-        reestimate_batch_norm=False,
         task="inpainting",
     )
 

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Any
 
+from training.tasks import list_tasks
+
 PRECISIONS = ("float32", "mixed_bfloat16", "float64")
-TASKS = ("classification", "illuminants", "inpainting")
 DISTRIBUTIONS = (None, "mirrored", "jax")
 
 
@@ -35,8 +36,8 @@ class Recipe:
             CPU run slower so.
         distribution: `None`, `"mirrored"` for all devices of this host on TensorFlow, or `"jax"` for all devices of
             all hosts on JAX.
-        task: `"classification"`; `"illuminants"`, to estimate the colour of the light; or `"inpainting"`, to draw the
-            missing centre of an image. The last two have preprocessing, loss and test of their own.
+        task: What the network is for: a name of `training.tasks.list_tasks()`.
+        published: The paper's figure for each model that it trained so, in the unit of the task's first figure.
         seed: Decides the initial weights, the order of the images and their transforms.
     """
 
@@ -56,11 +57,12 @@ class Recipe:
     preprocessing: str = "standardise"
     augmentation: tuple[str, ...] = ()
     evaluation: str = "plain"
-    reestimate_batch_norm: bool = True
+    reestimate_batch_norm: bool = False
     precision: str = "float32"
     jit: bool = False
     distribution: str | None = None
     task: str = "classification"
+    published: dict[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self):
@@ -70,7 +72,7 @@ class Recipe:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"`seed` must be at least 0 and below 2**31. Received: seed={self.seed}")
-        for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS), ("task", TASKS)):
+        for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS), ("task", list_tasks())):
             if getattr(self, field) not in known:
                 raise ValueError(
                     f"`{field}` must be one of {[name for name in known if name]}. "

@@ -19,6 +19,7 @@ RECIPES = [
         optimizer={"class_name": "Adam", "config": {"learning_rate": 2e-3}},
         schedule={"kind": "cosine"},
         augmentation=("rotate",),
+        reestimate_batch_norm=True,
         evaluation="rotations",
     ),
 ]

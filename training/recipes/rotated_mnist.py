@@ -19,5 +19,6 @@ RECIPES = [
         batch_size=128,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 1e-3}},
         augmentation=("rotate",),
+        reestimate_batch_norm=True,
     ),
 ]

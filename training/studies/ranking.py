@@ -8,7 +8,7 @@ import scipy.stats
 
 import zoo
 from keras_equivariant.entropy import cluster_reference
-from training.batch_norm import reestimate_batch_norm
+from training.model.batch_norm import reestimate_batch_norm
 from training.studies.images import compile_classifier, load_images
 from training.studies.initialisation import measure
 from training.studies.results import new_figure, save

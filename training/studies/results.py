@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.run_folder import save_figure, write_json
+from training.files import write_json
+from training.pictures.curves import save_figure
 
 
 def save(output, results, figure):

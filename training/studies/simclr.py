@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from training.transforms import rotate, shift_and_flip
+from training.data.transforms import rotate, shift_and_flip
 
 _LARGEST_SHIFT, _LARGEST_ANGLE = 4, 0.35  # pixels and radians: a digit turned or shifted by less remains that digit
 

@@ -1,0 +1,161 @@
+"""Saved models in several formats, each run in its own runtime before anyone relies on it."""
+
+import importlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.files import replacing
+
+_TOLERANCE = 1e-4
+
+
+def _save_keras(model, path):
+    model.save(path)
+
+
+def _load_keras(path):
+    model = keras.models.load_model(path)
+    return lambda images: keras.ops.convert_to_numpy(model(images))
+
+
+def _save_saved_model(model, path):
+    model.export(path, verbose=False)
+
+
+def _load_saved_model(path):
+    loaded = tf.saved_model.load(str(path))
+    return lambda images: loaded.serve(tf.constant(images)).numpy()
+
+
+def _save_onnx(model, path):
+    model.export(path, format="onnx", verbose=False)
+
+
+def _load_onnx(path):
+    session = _import("onnxruntime").InferenceSession(path.read_bytes())
+    return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def save_litert(model, path, operations=(tf.lite.OpsSet.TFLITE_BUILTINS,), **options):
+    """Writes a LiteRT file of some sets of operations only; the options are attributes of TensorFlow's converter."""
+    target = tf.lite.TargetSpec(supported_ops=list(operations))
+    model.export(path, format="litert", verbose=False, target_spec=target, **options)
+
+
+def _load_litert(path):
+    interpreter = _import("ai_edge_litert.interpreter").Interpreter(model_content=path.read_bytes())
+    runner = interpreter.get_signature_runner()
+    (name,) = runner.get_input_details()
+
+    def run(images):
+        (outputs,) = runner(**{name: images}).values()
+        return outputs
+
+    return run
+
+
+def _save_openvino(model, path):
+    path.mkdir()
+    model.export(str(path / "model.xml"), format="openvino", verbose=False)
+
+
+def _load_openvino(path):
+    # Left to itself, OpenVINO computes in 16 bits on processors that can.
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = _import("openvino").Core().compile_model(path / "model.xml", "CPU", precision)
+    return lambda images: np.asarray(next(iter(compiled(images).values())))
+
+
+_FORMATS = {
+    "keras": (_save_keras, _load_keras),
+    "saved_model": (_save_saved_model, _load_saved_model),
+    "onnx": (_save_onnx, _load_onnx),
+    "litert": (save_litert, _load_litert),
+    "openvino": (_save_openvino, _load_openvino),
+}
+_ENDINGS = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ""}
+
+
+def list_formats():
+    """Returns the names of all formats."""
+    return list(_FORMATS)
+
+
+def check_path(path, file_format):
+    """Checks that a format is known and that the path has its ending, which its runtime goes by.
+
+    Raises:
+        ValueError: If not.
+    """
+    if file_format not in _FORMATS:
+        raise ValueError(f"`format` must be one of {list_formats()}. Received: format={file_format!r}")
+    ending = _ENDINGS[file_format]
+    if not str(path).endswith(ending):
+        raise ValueError(f"`output` must end in {ending!r} for the format {file_format!r}. Received: output={path}")
+
+
+def load(path, file_format):
+    """Loads a saved model in its format's own runtime.
+
+    Args:
+        path: `pathlib.Path` of the file or folder.
+        file_format: One of `list_formats()`.
+
+    Returns:
+        A function from a batch of inputs to outputs, both arrays.
+
+    Raises:
+        ValueError: If the runtime is not installed.
+    """
+    _, load_format = _FORMATS[file_format]
+    return load_format(path)
+
+
+def export(model, path, file_format, images, expected=None):
+    """Saves a model, loads it again in the format's own runtime and checks that it computes the same.
+
+    Args:
+        model: The `keras.Model`.
+        path: File or folder to write.
+        file_format: `"keras"`, `"saved_model"` (a folder for TensorFlow and its servers), `"onnx"`, `"litert"` (of
+            built-in operations only) or `"openvino"` (a folder).
+        images: Batch of real inputs for the check, which also tries a batch of one.
+        expected: What the saved model has to make of them; by default what the model does.
+
+    Returns:
+        The largest difference of the outputs, relative to the largest output.
+
+    Raises:
+        ValueError: If the format is unknown, what it needs is not installed, or the saved model's outputs differ by
+            more than 1e-4.
+    """
+    check_path(path, file_format)
+    save, _ = _FORMATS[file_format]
+    outputs = model(images)  # in any case: Keras exports to ONNX only what has been called
+    expected = np.asarray(keras.ops.convert_to_numpy(outputs if expected is None else expected), "float32")
+    with replacing(path) as partial:
+        try:
+            save(model, partial)
+        except ImportError as error:
+            raise ValueError(_what_to_install(error)) from None
+        run = load(partial, file_format)
+        differences = [
+            np.abs(np.asarray(run(images[:count]), "float32") - expected[:count]).max() for count in (len(images), 1)
+        ]
+        difference = float(max(differences) / np.abs(expected).max())
+        if not difference <= _TOLERANCE:
+            raise ValueError(f"The saved {file_format} model's outputs must be the model's. Received: {difference:.1e}")
+    return difference
+
+
+def _import(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(_what_to_install(error)) from None
+
+
+def _what_to_install(error):
+    return f'This format needs more packages: pip install "keras-equivariant[export]". Received: {error}'

@@ -1,0 +1,1 @@
+"""From images of a data set to batches for a network."""

@@ -1,0 +1,132 @@
+"""Images under coloured light: what goes into offset-equivariant networks, and how well a model bears a new light."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
+from training.data.transforms import scaled
+
+SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_SEED = 0
+_BATCH_SIZE = 500
+_SAMPLE = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardisedLogRGB:
+    """Logarithms of linear RGB, of which one mean and one deviation for each colour are removed."""
+
+    mean: tuple
+    deviation: tuple
+    background: float = 0.0  # pixels from outside are of the mean colour, not black
+
+    @classmethod
+    def fit(cls, images, chunk=5000):
+        """Takes mean and deviation of each colour over all pixels of all images."""
+        sums = np.zeros((2, images.shape[-1]))
+        for start in range(0, len(images), chunk):
+            logarithms = np.asarray(_log_rgb(images[start : start + chunk]), "float64")
+            sums += np.stack([logarithms.sum((0, 1, 2)), (logarithms**2).sum((0, 1, 2))])
+        mean, square = sums / (images.size / images.shape[-1])
+        return cls(tuple(mean.tolist()), tuple(np.sqrt(square - mean**2).tolist()))
+
+    def __call__(self, images):
+        """Converts sRGB images between 0 and 1."""
+        return (_log_rgb(images) - np.float32(self.mean)) / np.float32(self.deviation)
+
+
+@dataclasses.dataclass(frozen=True)
+class SameLight:
+    """Shows an ordinary model images as if all had the same light, in front of its own preprocessing.
+
+    Around a whole model f of the logarithms x of linear RGB, the invariant `OffsetAdapter` is f(x - G phi(x)), with phi
+    the mean of each colour over the image. Here f adds the mean colour of the training images, goes back to sRGB, and
+    is the ordinary model from there: it works as trained, and no longer sees the light.
+
+    Attributes:
+        preprocess: The model's own preprocessing.
+        mean: Mean logarithm of each colour over the training images.
+    """
+
+    preprocess: Callable
+    mean: tuple
+
+    def __call__(self, images):
+        """Converts sRGB images between 0 and 1."""
+        logarithms = _log_rgb(images)
+        logarithms += np.float32(self.mean) - tf.reduce_mean(logarithms, axis=(1, 2), keepdims=True)
+        return self.preprocess(tf.clip_by_value(ApplyGamma()(InverseLogRGB()(logarithms)), 0.0, 1.0))
+
+
+def _log_rgb(images):
+    # On a TensorFlow tensor the layers return one, whatever the backend.
+    return LogRGB()(RemoveGamma()(tf.convert_to_tensor(images)))
+
+
+def draw_jitter(key, count):
+    """Factors of brightness, contrast and saturation between 0.6 and 1.4, and turns of the hue by up to a tenth."""
+    factors_key, hues_key = tf.unstack(tf.random.split(key))
+    factors = tf.random.stateless_uniform((count, 3), factors_key, 0.6, 1.4)
+    return tf.concat([factors, tf.random.stateless_uniform((count, 1), hues_key, -0.1, 0.1)], axis=1)
+
+
+def jitter(images, parameters, background=None):
+    """Changes brightness, contrast, saturation and hue, each image by its own parameters, in this order."""
+    brightness, contrast, saturation, hue = tf.unstack(parameters[:, :, None, None], axis=1)
+    images = images * brightness[..., None]
+    grey = tf.reduce_mean(tf.image.rgb_to_grayscale(images), axis=(1, 2), keepdims=True)
+    images = tf.clip_by_value(grey + (images - grey) * contrast[..., None], 0.0, 1.0)
+    hues, saturations, values = tf.unstack(tf.image.rgb_to_hsv(images), axis=-1)
+    saturations = tf.clip_by_value(saturations * saturation, 0.0, 1.0)
+    return tf.image.hsv_to_rgb(tf.stack([tf.math.floormod(hues + hue, 1.0), saturations, values], axis=-1))
+
+
+def lit_batches(split, preprocess, batch_size, saturation):
+    """All images of a split, each under a light of its own hue, the same hue at every saturation.
+
+    Args:
+        split: `Split`.
+        preprocess: What `fit_preprocessing` returned.
+        batch_size: int.
+        saturation: float between 0 and 1.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`.
+    """
+    light = RandomIlluminant(saturation, in_prediction=True)
+    hues = np.random.default_rng(_SEED).uniform(size=len(split)).astype("float32")
+
+    def lit(examples, hues):
+        images, labels = examples
+        return preprocess(light(scaled(images), hue=hues)), labels
+
+    data = tf.data.Dataset.zip(split.examples(), tf.data.Dataset.from_tensor_slices(hues))
+    return data.batch(batch_size).map(lit).prefetch(tf.data.AUTOTUNE)
+
+
+def wrong_predictions(model, batches):
+    """Whether the largest logit is that of another class, for each image of batches of `(images, labels)`."""
+    return np.concatenate([model.predict_on_batch(np.asarray(x)).argmax(axis=1) != y.numpy() for x, y in batches])
+
+
+def test_saturations(model, data, preprocess):
+    """Test errors in percent: as the images are, and by the saturation of a light of random hue.
+
+    An ordinary model is also tested inside an adapter that makes it invariant: see `SameLight`.
+    """
+    errors = _sweep(model, data.test, preprocess)
+    figures = {"test_error": errors["0.0"], "test_error_by_saturation": errors}
+    if not isinstance(preprocess, StandardisedLogRGB):
+        mean = StandardisedLogRGB.fit(data.train.first(_SAMPLE).scaled_images()).mean
+        figures["adapted_error_by_saturation"] = _sweep(model, data.test, SameLight(preprocess, mean))
+    return figures
+
+
+def _sweep(model, split, preprocess):
+    return {
+        str(s): float(100 * wrong_predictions(model, lit_batches(split, preprocess, _BATCH_SIZE, s)).mean())
+        for s in SATURATIONS
+    }

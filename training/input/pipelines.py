@@ -1,0 +1,173 @@
+"""tf.data pipelines.
+
+What a training example looks like depends on the seed, the epoch and the index of its image only, never on the
+number of threads or on where the training was interrupted.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from training.data import StreamedSplit
+from training.data.streamed import centre_crop
+from training.data.transforms import rotate, scaled
+from training.input.augmentations import get_augmentation
+
+TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
+
+
+def training_batches(
+    split, preprocess, augmentation, batch_size, seed, initial_epoch=0, parallel_calls=None, workers=(1, 0)
+):
+    """Shuffles and transforms the training images anew in each epoch, without end.
+
+    Args:
+        split: `Split` or `StreamedSplit` of the training images.
+        preprocess: What `fit_preprocessing` returned.
+        augmentation: Names of augmentations, applied in this order.
+        batch_size: int. A last, smaller batch is left out: `len(split) // batch_size` batches are one epoch.
+        seed: int.
+        initial_epoch: Number of the first epoch.
+        parallel_calls: Number of threads that transform images; `None` lets tf.data decide.
+        workers: Number of processes that train together, and which of them this is, from 0: it gets its own part of
+            each batch, `batch_size // workers[0]` images. The parts one after the other are the batch that a single
+            process would get: dropout depends on an image's place in the batch.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`, one epoch after the other.
+
+    Raises:
+        ValueError: If an augmentation is unknown or needs other images, or the batch does not split among the workers.
+    """
+    number, worker = workers
+    if batch_size % number != 0:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the number of processes. "
+            f"Received: batch_size={batch_size}, workers={workers}"
+        )
+    transforms = _Transforms(augmentation, preprocess)
+    used = len(split) - len(split) % batch_size
+    epochs = tf.data.Dataset.counter(initial_epoch).map(lambda epoch: tf.stack([tf.constant(seed, tf.int64), epoch]))
+    calls = parallel_calls or tf.data.AUTOTUNE
+    if isinstance(split, StreamedSplit):
+        batches = _streamed(split, transforms, epochs, used, number, worker, batch_size // number, calls)
+    else:
+        batches = _gathered(split, transforms, epochs, used, number, worker, batch_size // number, calls)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+class _Transforms:
+    """The transforms of training images and the preprocessing between them, in the order in which they apply."""
+
+    def __init__(self, names, preprocess):
+        transforms = [get_augmentation(name) for name in names]
+        self.decode = [t for t in transforms if t.on_encoded_images]
+        self.raw = [t for t in transforms if t.on_raw_images]
+        self.late = [t for t in transforms if not t.on_raw_images and not t.on_encoded_images]
+        self.preprocess = preprocess
+
+    def draw(self, key, count):
+        """The key that decides the order of the images, and parameters of all images for each transform."""
+        transforms = [*self.decode, *self.raw, *self.late]
+        order, *keys = tf.unstack(tf.random.split(key, 1 + len(transforms)))
+        return order, tuple(t.draw(key, count) for t, key in zip(transforms, keys, strict=True))
+
+    def before(self, images, drawn):
+        """From images as they are to preprocessed ones."""
+        images = scaled(images)
+        for transform, parameters in zip(self.raw, drawn, strict=False):
+            images = transform.apply(images, parameters, 0.0)
+        return self.preprocess(images)
+
+    def after(self, images, drawn):
+        """What is done to preprocessed images."""
+        for transform, parameters in zip(self.late, drawn[len(self.raw) :], strict=True):
+            images = transform.apply(images, parameters, self.preprocess.background)
+        return images
+
+
+def _gathered(split, transforms, keys, used, number, worker, batch_size, calls):
+    """Batches of images in memory."""
+    if transforms.decode:
+        raise ValueError("`augmentation` must not hold 'random_crop', which is for images that stay in files")
+    # Without transforms of the raw images, all are preprocessed once and for all.
+    images = tf.constant(split.images if transforms.raw else _preprocessed(split, transforms.preprocess))
+    labels = tf.constant(split.labels)
+
+    def epoch_batches(key):
+        key, drawn = transforms.draw(key, len(split))
+        order = tf.argsort(tf.random.stateless_uniform((len(split),), key))[:used]
+        order = tf.reshape(tf.reshape(order, (-1, number, batch_size))[:, worker], [-1])
+        return tf.data.Dataset.from_tensor_slices((order, tf.nest.map_structure(lambda p: tf.gather(p, order), drawn)))
+
+    def transformed(order, drawn):
+        batch = tf.gather(images, order)
+        batch = transforms.before(batch, drawn) if transforms.raw else batch
+        return transforms.after(batch, drawn), tf.gather(labels, order)
+
+    return keys.flat_map(lambda key: epoch_batches(key).batch(batch_size, drop_remainder=True)).map(transformed, calls)
+
+
+def _streamed(split, transforms, keys, used, number, worker, batch_size, calls):
+    """Batches of images that are read and decoded on the way."""
+
+    def epoch_examples(key):
+        key, drawn = transforms.draw(key, len(split))
+        examples = split.encoded(key).take(used).batch(batch_size).shard(number, worker).unbatch()
+        return examples.map(lambda index, image, label: (image, label, tuple(p[index] for p in drawn)))
+
+    def decoded(image, label, drawn):
+        if not transforms.decode:
+            return centre_crop(image, split.size), label, drawn
+        return transforms.decode[0].apply(image, drawn[0], split.size), label, drawn[1:]
+
+    def transformed(images, labels, drawn):
+        return transforms.after(transforms.before(images, drawn), drawn), labels
+
+    examples = keys.flat_map(epoch_examples).map(decoded, calls)
+    return examples.batch(batch_size, drop_remainder=True).map(transformed, calls)
+
+
+def test_batches(split, preprocess, batch_size):
+    """All images of a split in their order, preprocessed.
+
+    Args:
+        split: `Split`.
+        preprocess: What `fit_preprocessing` returned.
+        batch_size: int; the last batch may be smaller.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`.
+    """
+    batches = split.examples().batch(batch_size)
+    return batches.map(lambda images, labels: (preprocess(scaled(images)), labels)).prefetch(tf.data.AUTOTUNE)
+
+
+def rotated_batches(split, preprocess, batch_size):
+    """Every image of a split under each of eight rotations, by multiples of 45 degrees.
+
+    Args:
+        split: `Split`.
+        preprocess: What `fit_preprocessing` returned.
+        batch_size: int; the last batch may be smaller.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`; all images under the first angle come first.
+    """
+    images = split.examples()
+    examples = tf.data.Dataset.from_tensor_slices(TEST_ANGLES).flat_map(
+        lambda angle: images.map(lambda image, label: (image, label, angle))
+    )
+    examples = examples.apply(tf.data.experimental.assert_cardinality(len(split) * len(TEST_ANGLES)))
+
+    def rotated(images, labels, angles):
+        return preprocess(rotate(scaled(images), angles)), labels
+
+    return examples.batch(batch_size).map(rotated).prefetch(tf.data.AUTOTUNE)
+
+
+def _preprocessed(split, preprocess, chunk=1000):
+    """All images of a split through the preprocessing, in parts, to need little memory on the way."""
+    parts = range(0, len(split), chunk)
+    return np.concatenate([np.asarray(preprocess(scaled(tf.constant(split.images[i : i + chunk])))) for i in parts])

@@ -1,0 +1,138 @@
+"""What is done to all images before the network sees them, fitted on the training set.
+
+A preprocessing is a dataclass of numbers and arrays with a `fit` that returns it from training images, and a call that
+maps a batch of float images between 0 and 1 to the network's inputs. Its `background` is the value, or one for each
+channel, that black pixels become: what comes in from outside when an image is turned or shifted.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, Protocol
+
+import numpy as np
+
+from training.files import replacing
+from training.input.coloured_light import StandardisedLogRGB
+from training.input.zca import ContrastZca
+
+
+class Preprocessing(Protocol):
+    """What a preprocessing has."""
+
+    @property
+    def background(self) -> Any:
+        """What a black pixel becomes."""
+
+    def __call__(self, images: Any) -> Any:
+        """Maps float images between 0 and 1 to inputs of the network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchanged:
+    """No preprocessing: what the network needs done is in the model."""
+
+    background: float = 0.0
+
+    def __call__(self, images: Any) -> Any:
+        """Returns the images."""
+        return images
+
+
+@dataclasses.dataclass(frozen=True)
+class Standardise:
+    """Subtracts one mean and divides by one deviation; one of each pixel would single out a direction."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def fit(cls, images: np.ndarray) -> "Standardise":
+        """Takes mean and deviation over all pixels of all images."""
+        return cls(float(images.mean(dtype=np.float64)), float(images.std(dtype=np.float64)))
+
+    @property
+    def background(self) -> float:
+        """What a black pixel becomes."""
+        return -self.mean / self.deviation
+
+    def __call__(self, images: Any) -> Any:
+        """Standardises float images."""
+        return (images - self.mean) / self.deviation
+
+
+_PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB, "contrast_zca": ContrastZca}
+
+
+def list_preprocessings() -> list[str]:
+    """Returns the names of all preprocessings."""
+    return list(_PREPROCESSINGS)
+
+
+def fit_preprocessing(name: str, images: np.ndarray) -> Preprocessing:
+    """Fits a preprocessing on training images.
+
+    Args:
+        name: One of `list_preprocessings()`.
+        images: Float array `(n, height, width, channels)` between 0 and 1.
+
+    Returns:
+        A function of a batch of such images, with an attribute `background`.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    check_preprocessing(name)
+    return _PREPROCESSINGS[name].fit(images)
+
+
+def check_preprocessing(name: str, known: tuple[str, ...] = tuple(_PREPROCESSINGS)) -> None:
+    """Checks that there is a preprocessing of that name.
+
+    Raises:
+        ValueError: If not.
+    """
+    if name not in known:
+        raise ValueError(f"`preprocessing` must be one of {sorted(known)}. Received: preprocessing={name!r}")
+
+
+def describe_preprocessing(preprocess: Any) -> dict[str, Any]:
+    """The numbers of what `fit_preprocessing` returned, for people to read.
+
+    Raises:
+        ValueError: If they are too many for that.
+    """
+    fields = {field.name: getattr(preprocess, field.name) for field in dataclasses.fields(preprocess)}
+    if any(np.size(value) > 16 for value in fields.values()):
+        raise ValueError(
+            f"`preprocessing` must be of a few numbers. Received: a {type(preprocess).__name__} of whole arrays"
+        )
+    return {name: np.asarray(value).tolist() for name, value in fields.items()}
+
+
+def save_preprocessing(path: pathlib.Path, preprocess: Any) -> None:
+    """Writes what `fit_preprocessing` returned to an `.npz` file, whole or not at all."""
+    fields = {field.name: getattr(preprocess, field.name) for field in dataclasses.fields(preprocess)}
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **fields)
+
+
+def load_preprocessing(path: pathlib.Path, name: str) -> Preprocessing:
+    """Reads what `save_preprocessing` wrote.
+
+    Args:
+        path: The file.
+        name: One of `list_preprocessings()`.
+
+    Returns:
+        A function of a batch of images, as from `fit_preprocessing`.
+
+    Raises:
+        ValueError: If the name is unknown, or the file is missing, damaged or of another preprocessing.
+    """
+    check_preprocessing(name)
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            fields = dict(arrays)
+        return _PREPROCESSINGS[name](**{key: a if a.ndim else a.item() for key, a in fields.items()})
+    except Exception as error:
+        raise ValueError(f"{path} is not a file of the preprocessing {name!r} ({error})") from None

@@ -1,0 +1,1 @@
+"""The network of a recipe, its optimizer, the devices that it trains on."""

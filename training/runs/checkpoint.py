@@ -1,0 +1,100 @@
+"""Interrupted trainings go on where they stopped."""
+
+import json
+import math
+import time
+
+import keras
+import numpy as np
+
+from training.files import replacing, write_csv
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps everything that the rest of a training depends on in one file, replaced after each epoch.
+
+    That is all variables of the model, random seeds among them, those of the optimizer, the history and the time.
+
+    Args:
+        run: The `RunFolder`.
+
+    Attributes:
+        history: List of dictionaries, one for each epoch: its number and its logs.
+        seconds: What the saved epochs took, those of earlier processes too.
+    """
+
+    def __init__(self, run):
+        super().__init__()
+        self._run = run
+        self.history = []
+        self.seconds = 0.0
+
+    def restore(self, model):
+        """Puts a compiled model back to where the checkpoint left it, and the history too, if there is one.
+
+        Returns:
+            The number of epochs done.
+        """
+        if self._run.checkpoint.exists():
+            model.optimizer.build(model.trainable_variables)
+            self.history, self.seconds = load_checkpoint(self._run.checkpoint, _variables(model))
+            write_csv(self._run.history, self.history)  # what was interrupted may not have come so far
+        return len(self.history)
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._start = time.perf_counter() - self.seconds
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the checkpoint and the history, unless the loss is no number."""
+        if not math.isfinite(logs["loss"]):
+            return
+        self.history.append({"epoch": epoch, **{name: float(value) for name, value in logs.items()}})
+        self.seconds = time.perf_counter() - self._start
+        save_checkpoint(self._run.checkpoint, _variables(self.model), self.history, self.seconds)
+        write_csv(self._run.history, self.history)
+
+    def raise_if_failed(self):
+        """Raises a `ValueError` if the last epoch was not saved because its loss was no number."""
+        if len(self.history) < self.params["epochs"]:
+            raise ValueError(
+                f"The loss must stay a number: try a smaller learning rate. {self._run.checkpoint} holds the last good "
+                f"weights. Received: loss=nan in epoch {len(self.history) + 1}"
+            )
+
+
+def _variables(model):
+    return [*model.variables, *model.optimizer.variables]
+
+
+def save_checkpoint(path, variables, history, seconds):
+    """Saves variables, the history so far and the seconds that it took in one file, whole or not at all."""
+    arrays = {str(i): np.asarray(value) for i, value in enumerate(variables)}
+    with replacing(path) as partial:
+        np.savez(partial, history=np.array(json.dumps(history)), seconds=np.float64(seconds), **arrays)
+
+
+def load_checkpoint(path, variables):
+    """Reads what `save_checkpoint` wrote.
+
+    Args:
+        path: The file.
+        variables: The variables to set, in the order in which they were saved.
+
+    Returns:
+        The history and the seconds.
+
+    Raises:
+        ValueError: If the file is damaged or of another model.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            history, seconds = json.loads(str(stored["history"])), float(stored["seconds"])
+            arrays = [stored[str(i)] for i in range(len(stored.files) - 2)]
+    except Exception as error:
+        raise ValueError(f"{path} is damaged ({error}): remove it to start the run from the beginning") from None
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+        raise ValueError(f"{path} is the checkpoint of another model: remove it to start the run from the beginning")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return history, seconds

@@ -1,0 +1,142 @@
+"""Reads the files of a finished run. They may be damaged; errors become a `ValueError`."""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+from typing import Any
+
+import keras
+
+from training.files import read_json
+from training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
+from training.recipes import Recipe
+from training.runs.folder import RunFolder, find_finished_run
+from training.tasks import get_task
+from training.tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """What a run has made, ready to be tested, exported or asked for predictions.
+
+    Attributes:
+        folder: The `RunFolder`.
+        recipe: What it was made by.
+        data_dir: The folder of data sets that it was made with, or `None`.
+        task: Its task.
+        model: Its model.
+        preprocess: Its preprocessing, or `None` if all of it is in the model.
+        labels: Names of the classes in their order, or `None` where there are no classes.
+    """
+
+    folder: RunFolder
+    recipe: Recipe
+    data_dir: str | None
+    task: Task
+    model: keras.Model
+    preprocess: Preprocessing | None
+    labels: list[str] | None
+
+    def load_data(self, data_dir: str | None = None) -> Any:
+        """Loads the data set of the run from a folder, by default the one that the run was made with."""
+        return self.task.load(self.recipe, data_dir or self.data_dir)
+
+    def evaluate(self, data_dir: str | None = None) -> dict[str, Any]:
+        """Tests the model again: a dictionary as in `metrics.json`."""
+        return self.task.evaluate(self.recipe, self.model, self.load_data(data_dir), self.preprocess)
+
+
+def load_run(path: str | pathlib.Path) -> FinishedRun:
+    """Loads a finished run.
+
+    Args:
+        path: Its folder.
+
+    Returns:
+        A `FinishedRun`.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or one of its files is missing or damaged.
+    """
+    recipe, data_dir = read_recipe(path)
+    folder = find_finished_run(path)
+    task = get_task(recipe.task)
+    preprocess = None
+    if recipe.preprocessing in list_preprocessings():
+        preprocess = load_preprocessing(folder.preprocessing, recipe.preprocessing)
+    return FinishedRun(folder, recipe, data_dir, task, load_model(path), preprocess, _read_labels(folder.labels))
+
+
+def read_recipe(path: str | pathlib.Path) -> tuple[Recipe, str | None]:
+    """Reads what a finished run was made by.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        The `Recipe`, and the folder of data sets that the run was made with, or `None`.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its `config.json` is damaged.
+    """
+    run = find_finished_run(path)
+    config = read_json(run.config)
+    try:
+        return Recipe(**config["recipe"]), config["data_dir"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{run.config} holds no recipe ({error!r}). Received: run={path}") from None
+
+
+def _read_labels(path: pathlib.Path) -> list[str] | None:
+    if not path.exists():
+        return None
+    try:
+        labels = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"{path} is damaged (it holds no list of names)")
+    return labels
+
+
+def run_labels(paths: list[str] | list[pathlib.Path]) -> list[str]:
+    """A name for each run, no two the same: that of its folder, with those above it as far as they tell runs apart.
+
+    Args:
+        paths: Folders of runs; one that comes again gets a number.
+
+    Returns:
+        List of strings.
+    """
+    resolved = [pathlib.Path(path).resolve() for path in paths]
+    labels: list[str] = []
+    for depth in range(1, max(len(path.parts) for path in resolved) + 1):
+        labels = ["/".join(path.parts[-depth:]) for path in resolved]
+        if len(set(labels)) == len(set(resolved)):
+            break
+    numbers = [labels[: i + 1].count(label) for i, label in enumerate(labels)]
+    return [label if number == 1 else f"{label} ({number})" for label, number in zip(labels, numbers, strict=True)]
+
+
+def load_model(path: str | pathlib.Path) -> keras.Model:
+    """Loads the model of a finished run.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        ValueError: If the folder holds no finished run, or its `model.keras` is missing or damaged.
+    """
+    run = find_finished_run(path)
+    try:
+        # Where the checksum of the weights is wrong, Keras tries again in a way that may not look at it.
+        with zipfile.ZipFile(run.model) as archive:
+            if archive.testzip() is not None:
+                raise ValueError(f"the checksum of {archive.testzip()} is wrong")
+        return keras.models.load_model(run.model)
+    except Exception as error:  # any: damaged archives, HDF5 files and configurations have errors of their own
+        raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error

@@ -1,0 +1,159 @@
+"""One training run, from the recipe to the report, for any task."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.export.formats import export
+from training.files import write_csv, write_json
+from training.input.preprocessing import Preprocessing, save_preprocessing
+from training.model.batch_norm import check_batch_norm, reestimate_batch_norm
+from training.model.devices import distributed, on_this_host, synchronise_batch_norm, workers
+from training.model.network import computing_in, in_float32, with_xla
+from training.model.optimizer import build_optimizer
+from training.pictures.curves import save_figure
+from training.recipes import Recipe
+from training.runs.checkpoint import Checkpoint
+from training.runs.folder import RunFolder, open_run
+from training.runs.provenance import run_config
+from training.tasks import get_task
+from training.tasks.task import Part, Task
+
+
+def fit(
+    recipe: Recipe, output: str, resume: bool = False, data_dir: str | None = None
+) -> tuple[RunFolder, dict[str, Any]]:
+    """Trains a model by a recipe, tests it, saves it and draws a report.
+
+    Args:
+        recipe: A `Recipe`.
+        output: Folder of the run.
+        resume: Whether to go on with an interrupted run in that folder, if there is one, or with a finished one for
+            more epochs.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
+
+    Returns:
+        The run's folder and its metrics, a dictionary.
+
+    Raises:
+        ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
+            number.
+    """
+    task = get_task(recipe.task)
+    task.check(recipe)
+    data = task.load(recipe, data_dir)
+    parts = task.parts(data)
+    _check_batch_size(recipe, min(len(part.train) for part in parts))
+    preprocess = task.fit_preprocessing(recipe, data)
+    with distributed(recipe.distribution):
+        built = [build(task, recipe, data, part) for part in parts]
+        run = open_run(output, run_config(recipe, data_dir), resume)
+        if preprocess is not None:
+            save_preprocessing(run.preprocessing, preprocess)
+        if (labels := task.labels(data)) is not None:
+            write_json(run.labels, labels)
+        checkpoints = [
+            _train(task, model, recipe, part, preprocess, run)
+            for (_, model), part in zip(built, parts, strict=True)
+        ]
+    networks = [
+        _finished(network, task, recipe, part, preprocess) for (network, _), part in zip(built, parts, strict=True)
+    ]
+    model = task.join(networks)
+    history = _mean_history([checkpoint.history for checkpoint in checkpoints])
+    write_csv(run.history, history, ["epoch"])
+    checked, _ = task.examples(data, task.checked_images)
+    inputs = np.asarray(checked if preprocess is None else preprocess(checked))
+    metrics = {
+        "recipe": recipe.name,
+        "model": recipe.model,
+        "parameters": sum(int(np.prod(variable.shape)) for variable in networks[0].trainable_variables),
+        "epochs": len(history),
+        "seed": recipe.seed,
+        "fit_seconds": round(sum(checkpoint.seconds for checkpoint in checkpoints), 1),
+        **task.evaluate(recipe, model, data, preprocess),
+        "keras_difference": export(model, run.model, "keras", inputs),
+        "saved_model_difference": export(model, run.saved_model, "saved_model", inputs),
+    }
+    figure = Figure(layout="constrained")
+    task.draw(figure, model, data, preprocess, history, metrics)
+    save_figure(figure, run.report)
+    write_json(run.metrics, metrics)
+    return run, metrics
+
+
+def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Model, keras.Model]:
+    """Builds the network of one part of a run, and the compiled model that trains it, from the recipe's seed.
+
+    Raises:
+        ValueError: If the recipe's model does not fit the data.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    with computing_in(recipe.precision):
+        network = task.network(recipe, data, part.name)
+        model = task.trainable(recipe, network)
+    if recipe.reestimate_batch_norm:
+        check_batch_norm(network)
+    synchronise_batch_norm(model, recipe.distribution == "mirrored")
+    optimizer = build_optimizer(recipe, len(part.train) // recipe.batch_size)
+    model.compile(optimizer, task.loss(recipe), metrics=list(task.metrics) or None, jit_compile=with_xla(recipe))
+    return network, model
+
+
+def _check_batch_size(recipe: Recipe, images: int) -> None:
+    if recipe.batch_size > images:
+        raise ValueError(
+            f"`batch_size` must be at most the number of training images, {images}. "
+            f"Received: batch_size={recipe.batch_size}"
+        )
+
+
+def _train(
+    task: Task, model: keras.Model, recipe: Recipe, part: Part, preprocess: Preprocessing | None, run: RunFolder
+) -> Checkpoint:
+    """Trains the model of a part; returns its checkpoint, with the history and the seconds that it took."""
+    folder = RunFolder(run.path / part.name)
+    folder.path.mkdir(exist_ok=True)
+    checkpoint = Checkpoint(folder)
+    done = checkpoint.restore(model)
+    model.fit(
+        task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
+        validation_data=task.validation(recipe, part, preprocess),
+        steps_per_epoch=len(part.train) // recipe.batch_size,
+        epochs=recipe.epochs,
+        initial_epoch=done,
+        shuffle=False,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            *task.callbacks(recipe, part, preprocess),
+            checkpoint,
+            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+        ],
+    )
+    checkpoint.raise_if_failed()
+    return checkpoint
+
+
+def _finished(
+    network: keras.Model, task: Task, recipe: Recipe, part: Part, preprocess: Preprocessing | None
+) -> keras.Model:
+    """A trained network as it is tested and saved: on this host alone, in 32 bits, with statistics of its own."""
+    synchronise_batch_norm(network, False)
+    network = on_this_host(network, recipe.distribution)
+    if recipe.reestimate_batch_norm:
+        batches = task.batches(recipe, part, preprocess, recipe.epochs)
+        reestimate_batch_norm(network, batches.take(len(part.train) // recipe.batch_size))
+    # 16 bits are for training: no two runtimes round them alike.
+    return in_float32(network) if recipe.precision == "mixed_bfloat16" else network
+
+
+def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
+    """One row for each epoch: the means over the parts."""
+    if len(histories) == 1:
+        return histories[0]
+    return [
+        {"epoch": rows[0]["epoch"], **{k: float(np.mean([row[k] for row in rows])) for k in rows[0] if k != "epoch"}}
+        for rows in zip(*histories, strict=True)
+    ]

@@ -1,0 +1,45 @@
+"""Where a result comes from: the recipe, the data, the versions of the code."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import subprocess
+
+import keras
+
+from keras_equivariant.version import __version__
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run_config(recipe, data_dir):
+    """Returns what decides the result of a run, as JSON gives it back."""
+    packages = ("keras", keras.config.backend(), "numpy")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    config = {
+        "recipe": dataclasses.asdict(recipe),
+        "data_dir": None if data_dir is None else _absolute(str(data_dir)),
+        "backend": keras.config.backend(),
+        # A checkout need not be installed.
+        "versions": {"keras-equivariant": __version__, **versions},
+        "revision": _revision(),
+    }
+    return json.loads(json.dumps(config))
+
+
+def _absolute(folder):
+    """The same folder from everywhere; those of object stores, such as `gs://...`, are so already."""
+    return folder if "://" in folder else os.path.abspath(os.path.expanduser(folder))
+
+
+def _revision():
+    """The commit of the checkout that this file is in, or `None` where it is installed or git is not there."""
+    command = ["git", "rev-parse", "--show-toplevel", "HEAD"]
+    try:
+        found = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    # The project of another package may hold an environment with this one.
+    return found[1] if len(found) == 2 and pathlib.Path(found[0]).resolve() == _ROOT else None

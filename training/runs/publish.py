@@ -1,0 +1,102 @@
+"""Makes pretrained weights of a finished run, with the card that says where they come from.
+
+    python -m training.runs.publish RUN [--output DIR]
+
+writes `MODEL-DATASET.weights.h5` and `MODEL-DATASET.json` to the folder of the weights that come with the package, from
+where `zoo.create(MODEL, weights=DATASET)` takes them, or to another one.
+"""
+
+import argparse
+import dataclasses
+import inspect
+import pathlib
+
+import numpy as np
+
+import zoo
+from training.runs.fit import load_trained
+from training.input.preprocessing import describe_preprocessing
+from training.files import read_json, replacing, write_json
+from training.runs.folder import find_finished_run
+from zoo.pretrained import FOLDER, SUFFIX, architecture, card_path, checksum
+
+_MNIST = "MNIST (LeCun, Cortes & Burges, 1998)"
+# What each data set is, and on which terms.
+_DATA = {
+    "digits": ("Optical Recognition of Handwritten Digits (Alpaydin & Kaynak, 1998), by scikit-learn", "CC BY 4.0"),
+    "mnist": (_MNIST, "commonly stated as CC BY-SA 3.0"),
+    "rotated_mnist": (
+        f"{_MNIST}, each digit in a random rotation: 12,000 to train on, 50,000 to test on, the protocol of Larochelle "
+        "et al., 2007",
+        "that of MNIST, commonly stated as CC BY-SA 3.0",
+    ),
+    "cifar10": ("CIFAR-10 (Krizhevsky, 2009)", "none stated by its authors"),
+}
+
+
+def publish(path, folder=FOLDER):
+    """Writes the weights of a run's model and their card.
+
+    Args:
+        path: Folder of the finished run.
+        folder: Where to write.
+
+    Returns:
+        The paths of the weights file and of the card.
+
+    Raises:
+        ValueError: If the folder holds no finished run, the model's builder takes no weights, the terms of the data
+            are not known, or the preprocessing does not fit into a card.
+    """
+    recipe, trained, preprocess = load_trained(path)
+    builder = zoo.get_builder(recipe.model)
+    if "weights" not in inspect.signature(builder).parameters:
+        raise ValueError(f"`run` must be of a model that takes `weights`. Received: a run of {recipe.model}")
+    if recipe.dataset not in _DATA:
+        raise ValueError(f"`run` must be on one of {list(_DATA)}. Received: a run on {recipe.dataset}")
+    description, licence = _DATA[recipe.dataset]
+    run = find_finished_run(path)
+    config = read_json(run.config)
+    card = {
+        "model": recipe.model,
+        "weights": recipe.dataset,
+        "arguments": architecture(builder, recipe.model_arguments),
+        **{key: value for key, value in read_json(run.metrics).items() if not key.endswith("_difference")},
+        "data": {"name": recipe.dataset, "description": description, "licence": licence},
+        "preprocessing": {"name": recipe.preprocessing, **describe_preprocessing(preprocess)},
+        "recipe": dataclasses.asdict(recipe),
+        "versions": config["versions"],
+        "revision": config["revision"],
+    }
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{recipe.model}-{recipe.dataset}{SUFFIX}"
+    # Both are ready before the first takes its place: weights are refused that their card does not know.
+    with replacing(target) as partial, replacing(card_path(target)) as partial_card:
+        model = builder(**recipe.model_arguments)
+        model.set_weights(trained.get_weights())
+        model.save_weights(partial)
+        _check(builder(**{**recipe.model_arguments, "weights": partial}), model)
+        write_json(partial_card, {**card, "sha256": checksum(partial)})
+    return target, card_path(target)
+
+
+def _check(loaded, model):
+    for new, old in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def main(arguments=None):
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.runs.publish", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="RUN", help="folder of the finished run")
+    parser.add_argument("--output", default=FOLDER, metavar="DIR", help="default: that of the package's weights")
+    parsed = parser.parse_args(arguments)
+    try:
+        print(*publish(parsed.folder, parsed.output), sep="\n")
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

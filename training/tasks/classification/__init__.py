@@ -1,0 +1,127 @@
+"""Classification: which of some classes an image shows."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import FigureBase
+
+from keras_equivariant import losses  # noqa: F401 - recipes name them
+from keras_equivariant.callbacks import DiffusionSpectralEntropy
+from training import data as datasets
+from training.data.images import LabelledImages
+from training.input.pipelines import TEST_ANGLES, training_batches
+from training.input.preprocessing import Preprocessing, Unchanged, fit_preprocessing, list_preprocessings
+from training.model.network import create_network
+from training.recipes import Recipe
+from training.tasks.classification import pictures
+from training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
+from training.tasks.task import Batches, BySaturation, Curve, Figure, Part, Prediction, Task
+
+_ENTROPY_IMAGES = 500
+
+
+class Classification(Task[LabelledImages]):
+    """A network with one logit for each class."""
+
+    name = "classification"
+    preprocessings = tuple(list_preprocessings())
+    reads = frozenset({"augmentation", "evaluation", "validation"})
+    figures = {
+        "test_error": Figure("test error (%)"),
+        "invariance_error": Figure("change under quarter turns", ".1e"),
+    }
+    curves = (Curve("loss", "loss"), Curve("accuracy", "error (%)", "linear", lambda accuracy: 100 * (1 - accuracy)))
+    metrics = ("accuracy",)
+    probabilities = True
+
+    def check(self, recipe: Recipe) -> None:
+        super().check(recipe)
+        get_evaluation(recipe.evaluation)
+
+    def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
+        return datasets.load(recipe.dataset, data_dir).hold_out(recipe.validation)
+
+    def parts(self, data: LabelledImages) -> list[Part]:
+        return [Part("", data.train, data.validation)]
+
+    def labels(self, data: LabelledImages) -> list[str]:
+        return list(data.names or map(str, range(data.classes)))
+
+    def fit_preprocessing(self, recipe: Recipe, data: LabelledImages) -> Preprocessing:
+        return fit_preprocessing(recipe.preprocessing, data.train.first().scaled_images())
+
+    def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
+        return create_network(recipe, data.train.first(1).images.shape[1:], (data.classes,))
+
+    def batches(self, recipe, part, preprocess, epoch, workers=(1, 0)) -> Batches:
+        how = (recipe.augmentation, recipe.batch_size, recipe.seed)
+        return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+
+    def validation(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> Batches | None:
+        if part.validation is None:
+            return None
+        return get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE).cache()
+
+    def callbacks(self, recipe, part, preprocess) -> list[keras.callbacks.Callback]:
+        """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
+        shown = (part.train if part.validation is None else part.validation).first(_ENTROPY_IMAGES)
+        images = np.asarray(preprocess(shown.scaled_images()))
+        entropy = DiffusionSpectralEntropy(images, shown.labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
+        return [entropy]
+
+    def examples(self, data: LabelledImages, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        first = getattr(data, split).first(count)
+        return first.scaled_images(), first.labels
+
+    def test_examples(self, recipe: Recipe, data: LabelledImages, count: int) -> tuple[np.ndarray, np.ndarray]:
+        each = count // len(TEST_ANGLES) if recipe.evaluation == "rotations" else count
+        batches = get_evaluation(recipe.evaluation).batches(data.test.first(each), Unchanged(), BATCH_SIZE)
+        images, labels = zip(*batches.as_numpy_iterator(), strict=True)
+        return np.concatenate(images), np.concatenate(labels)
+
+    def evaluate(self, recipe, model, data, preprocess) -> dict[str, Any]:
+        return evaluate(recipe.evaluation, model, data, preprocess)
+
+    def draw(
+        self,
+        figure: FigureBase,
+        model: keras.Model,
+        data: LabelledImages,
+        preprocess: Preprocessing | None,
+        history: list[dict[str, float]],
+        metrics: dict[str, Any],
+    ) -> None:
+        pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
+
+    def predict(
+        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
+    ) -> Prediction:
+        height, width, channels = model.input_shape[1:]
+        image = image if channels == 3 else tf.image.rgb_to_grayscale(image)
+        image = tf.clip_by_value(tf.image.resize_with_pad(image, height, width, antialias=True), 0.0, 1.0)
+        outputs = model(np.asarray((preprocess or Unchanged())(image[None])))
+        probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(outputs, "float32")))[0]
+        names = labels or [str(k) for k in range(len(probabilities))]
+        best = int(probabilities.argmax())
+        values = {"prediction": names[best], **dict(zip(names, map(float, probabilities), strict=True))}
+        return Prediction(f"{names[best]} ({probabilities[best]:.0%})", values)
+
+    def error(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        return float(100 * np.mean(outputs.argmax(axis=-1) != targets))
+
+    def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float:
+        return float(np.mean(outputs.argmax(axis=-1) == expected.argmax(axis=-1)))
+
+    def by_saturation(self, label: str, metrics: dict[str, Any]) -> BySaturation:
+        """An ordinary model's errors inside an adapter that makes it invariant are a line of their own."""
+        lines = {"test_error_by_saturation": label, "adapted_error_by_saturation": f"{label}, in an adapter"}
+        found = {line: metrics[key] for key, line in lines.items() if key in metrics}
+        return found or super().by_saturation(label, metrics)
+
+    def draw_under_light(self, figure, models, data, count) -> None:
+        pictures.draw_under_light(figure, models, data, count, self.labels(data))
+
+
+TASK = Classification()

@@ -1,0 +1,280 @@
+"""What a task is: all that `fit`, `evaluate`, `export`, `predict` and `report` need to know of it."""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Sized
+from typing import Any, ClassVar, Generic, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import FigureBase
+
+import zoo
+from training.input.augmentations import get_augmentation
+from training.input.preprocessing import Preprocessing, check_preprocessing
+from training.model.devices import check_distribution
+from training.recipes import Recipe
+
+Data = TypeVar("Data")
+Batches = tf.data.Dataset
+BySaturation = dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One training of a run. Most runs have one; a cross-validation has one for each fold.
+
+    Attributes:
+        name: Folder of its checkpoint and logs inside the run's folder; `""` for the run's folder itself.
+        train: What it is trained on.
+        validation: What watches the training, or `None`.
+    """
+
+    name: str
+    train: Sized
+    validation: Sized | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A number of `metrics.json` that people read in tables.
+
+    Attributes:
+        title: Its name and its unit: `"median error (degrees)"`.
+        form: How to print it.
+    """
+
+    title: str
+    form: str = ".2f"
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A learning curve.
+
+    Attributes:
+        column: Column of `history.csv`; the validation's has the prefix `val_`.
+        label: What the axis shows, with its unit.
+        scale: `"log"` or `"linear"`.
+        value: Function from the number in the column to the one to draw.
+    """
+
+    column: str
+    label: str
+    scale: str = "log"
+    value: Callable[[float], float] = float
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        text: For people: `"7 (98 %)"`.
+        values: Columns of `predictions.csv`.
+        picture: sRGB image `(height, width, 3)` between 0 and 1 that belongs to it, or `None`.
+    """
+
+    text: str
+    values: dict[str, float | str]
+    picture: np.ndarray | None = None
+
+
+class Task(abc.ABC, Generic[Data]):
+    """What a network is trained for. A task keeps nothing between two calls.
+
+    The model of a run maps images `(n, height, width, channels)` to outputs `(n, ...)`. The methods stand in the order
+    in which `fit` calls them.
+
+    Attributes:
+        name: What recipes call it; also its folder.
+        preprocessings: Names that `Recipe.preprocessing` may take.
+        reads: The fields `augmentation`, `evaluation` and `validation` of a recipe, as far as the task reads them.
+            The others must stay at their defaults.
+        figures: Numbers of `metrics.json` for tables, by their keys. The first is the test error or the like.
+        higher_is_better: Whether a higher first figure is the better one.
+        curves: Learning curves.
+        distributions: Values that `Recipe.distribution` may take.
+        checked_images: How many test images a saved model is compared on.
+        metrics: Keras metrics to watch in training.
+    """
+
+    name: ClassVar[str]
+    preprocessings: ClassVar[tuple[str, ...]]
+    reads: ClassVar[frozenset[str]] = frozenset()
+    figures: ClassVar[dict[str, Figure]]
+    higher_is_better: ClassVar[bool] = False
+    curves: ClassVar[tuple[Curve, ...]] = (Curve("loss", "loss"),)
+    distributions: ClassVar[tuple[str | None, ...]] = (None, "mirrored", "jax")
+    checked_images: ClassVar[int] = 64
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, recipe: Recipe) -> None:
+        """Checks a recipe before any work.
+
+        Raises:
+            ValueError: If the task does not know what the recipe names, or does not read a field that it sets.
+        """
+        zoo.get_builder(recipe.model)
+        check_preprocessing(recipe.preprocessing, self.preprocessings)
+        for name in recipe.augmentation:
+            get_augmentation(name)
+        defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+        for field in sorted({"augmentation", "evaluation", "validation"} - self.reads):
+            if getattr(recipe, field) != defaults[field]:
+                raise ValueError(
+                    f"`{field}` must be {defaults[field]!r} for the task {self.name!r}, which does not read it. "
+                    f"Received: {field}={getattr(recipe, field)!r}"
+                )
+        if recipe.distribution not in self.distributions:
+            raise ValueError(
+                f"`distribution` must be one of {list(self.distributions)} for the task {self.name!r}. "
+                f"Received: distribution={recipe.distribution!r}"
+            )
+        check_distribution(recipe.distribution)
+
+    @abc.abstractmethod
+    def load(self, recipe: Recipe, data_dir: str | None) -> Data:
+        """Loads the data set that the recipe names.
+
+        Raises:
+            ValueError: If it cannot be loaded.
+        """
+
+    @abc.abstractmethod
+    def parts(self, data: Data) -> list[Part]:
+        """The trainings of a run."""
+
+    def labels(self, data: Data) -> list[str] | None:
+        """Names of the classes in their order, or `None` where there are no classes."""
+        return None
+
+    def fit_preprocessing(self, recipe: Recipe, data: Data) -> Preprocessing | None:
+        """What is done to images before the network sees them; `None` if all of it is in the network."""
+        return None
+
+    @abc.abstractmethod
+    def network(self, recipe: Recipe, data: Data, name: str) -> keras.Model:
+        """Builds the network that a part trains, with the name of the part.
+
+        Raises:
+            ValueError: If the recipe's model does not fit the data.
+        """
+
+    def trainable(self, recipe: Recipe, network: keras.Model) -> keras.Model:
+        """The model to compile and fit: the network itself, or one around it with a training step of its own."""
+        return network
+
+    def loss(self, recipe: Recipe) -> keras.losses.Loss | None:
+        """The loss to compile with; `None` if the trainable model has its own."""
+        return keras.losses.get(recipe.loss)
+
+    @abc.abstractmethod
+    def batches(
+        self,
+        recipe: Recipe,
+        part: Part,
+        preprocess: Preprocessing | None,
+        epoch: int,
+        workers: tuple[int, int] = (1, 0),
+    ) -> Batches:
+        """Training batches `(inputs, targets)` from an epoch on, without end. They depend on the seed and the epoch.
+
+        Args:
+            recipe: The recipe.
+            part: What to train on.
+            preprocess: What `fit_preprocessing` returned.
+            epoch: Number of the first epoch.
+            workers: Number of processes that train together, and which of them this is.
+        """
+
+    def validation(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> Batches | None:
+        """Batches that watch the training, or `None`."""
+        return None
+
+    def callbacks(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> list[keras.callbacks.Callback]:
+        """More callbacks for the training."""
+        return []
+
+    def join(self, networks: list[keras.Model]) -> keras.Model:
+        """The model of the run, from the networks of its parts."""
+        (network,) = networks
+        return network
+
+    @abc.abstractmethod
+    def examples(self, data: Data, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """The first images `(n, height, width, channels)` of a split, before the preprocessing, and their targets."""
+
+    def test_examples(self, recipe: Recipe, data: Data, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """About as many images as asked for, and targets, of those that `evaluate` tests on."""
+        return self.examples(data, count)
+
+    @abc.abstractmethod
+    def evaluate(
+        self, recipe: Recipe, model: keras.Model, data: Data, preprocess: Preprocessing | None
+    ) -> dict[str, Any]:
+        """Tests the model of a run: what goes into `metrics.json`."""
+
+    @abc.abstractmethod
+    def draw(
+        self,
+        figure: FigureBase,
+        model: keras.Model,
+        data: Data,
+        preprocess: Preprocessing | None,
+        history: list[dict[str, float]],
+        metrics: dict[str, Any],
+    ) -> None:
+        """Draws the report of a run into an empty figure."""
+
+    @abc.abstractmethod
+    def predict(
+        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
+    ) -> Prediction:
+        """What the model of a run says of a picture.
+
+        Args:
+            model: The model.
+            image: sRGB image of any size, `(height, width, 3)`, between 0 and 1.
+            preprocess: What `fit_preprocessing` returned.
+            labels: Names of the classes, or `None`.
+
+        Raises:
+            ValueError: If the picture is too small, or shows nothing.
+        """
+
+    @abc.abstractmethod
+    def error(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        """The error of some outputs, in the unit of the first of `figures`."""
+
+    def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float:
+        """How far outputs of a model in 8-bit integers agree with those in floating point: 1 if they are equal."""
+        return float(1 - np.abs(outputs - expected).mean() / np.abs(expected).mean())
+
+    probabilities: ClassVar[bool] = False  # whether a softmax of the outputs makes sense
+
+    def by_saturation(self, label: str, metrics: dict[str, Any]) -> BySaturation:
+        """The first figure under coloured light: for each line to draw, a number for each saturation.
+
+        Args:
+            label: Name of the run.
+            metrics: What its `metrics.json` holds.
+
+        Raises:
+            ValueError: If the run was not tested so.
+        """
+        raise ValueError(f"The run must have been tested under coloured light. Received: {label}")
+
+    def draw_under_light(
+        self, figure: FigureBase, models: dict[str, tuple[keras.Model, Preprocessing | None]], data: Data, count: int
+    ) -> None:
+        """Draws some test images under coloured light, and what models say of them.
+
+        Args:
+            figure: An empty figure.
+            models: From the name of each run to its model and its preprocessing.
+            data: The data set.
+            count: Number of images.
+        """
+        raise NotImplementedError
