@@ -15,10 +15,14 @@ of 256, so a proportional one here; divided by 10 after each third of 90 epochs;
 gradient. Keras takes it off the weights instead, so that momentum 0.9 does not add it up ten times: hence 1e-3.
 """
 
+from typing import Any
+
 from training.recipes.recipe import Recipe
 
 
-def _recipe(name, description, model, augmentation=("random_crop", "flip"), **fields):
+def _recipe(
+    name: str, description: str, model: str, augmentation: tuple[str, ...] = ("random_crop", "flip"), **fields: Any
+) -> Recipe:
     return Recipe(
         name=name,
         description=description,
@@ -42,17 +46,20 @@ RECIPES = [
         "imagenet_light",
         "Offset-equivariant ResNet-50 on ILSVRC 2012, tested under coloured light, as in Cotogni & Cusano, 2022",
         "offset_resnet50",
+        published={"offset_resnet50": 24.85},
         preprocessing="log_rgb",
     ),
     _recipe(
         "imagenet_light_original",
         "Ordinary ResNet-50 on ILSVRC 2012, tested under coloured light",
         "resnet50",
+        published={"resnet50": 24.59},
     ),
     _recipe(
         "imagenet_light_jitter",
         "Ordinary ResNet-50 on ILSVRC 2012 trained with colour jitter, tested under coloured light",
         "resnet50",
+        published={"resnet50": 28.09},
         augmentation=("random_crop", "colour_jitter", "flip"),
     ),
 ]

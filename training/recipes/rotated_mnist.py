@@ -19,6 +19,7 @@ RECIPES = [
         batch_size=128,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 1e-3}},
         augmentation=("rotate",),
+        published={"p4cnn": 2.28, "p4cnn_rotation_pooling": 3.21, "z2cnn": 5.03},
         reestimate_batch_norm=True,
     ),
 ]
