@@ -1,20 +1,47 @@
-"""The command line: `keras-equivariant`, or `python -m training`."""
+"""The command line: `keras-equivariant`, or `python -m training`.
+
+Help and refusals shall take no time: what is imported here, before the arguments are checked, is light.
+"""
 
 import argparse
-import importlib
+import ast
+import difflib
+import importlib.util
+import json
 import os
+import pathlib
+import re
+import runpy
 import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-_TASKS = {
-    "classification": "training.runs.fit",
-    "illuminants": "training.tasks.illuminants.fit",
-    "inpainting": "training.tasks.inpainting.fit",
-}
-_PICTURES = {"classification": "predictions.png", "illuminants": "corrections.png", "inpainting": "centres.png"}
+from training.files import read_json
+from training.recipes import get_recipe, list_recipes
+from training.runs.folder import check_output, find_finished_run
+from training.runs.predict import SHOWN, check_folder, find_pictures, predict
+from training.studies import list_studies, run_study
+
+if TYPE_CHECKING:
+    from training.tasks.task import Task
+
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
+_FORMATS = ("keras", "saved_model", "onnx", "litert", "openvino")
+_TABLES = ("markdown", "json")
+_GREETING = """\
+keras-equivariant {version}: train, test and export networks that respect symmetries. What you can do next:
+
+  keras-equivariant fit                              train a first network, in two minutes and without a download
+  keras-equivariant list                             the recipes, models and studies
+  keras-equivariant fit RECIPE --output RUN          train by a recipe; the folder RUN gets all that it makes
+  keras-equivariant report RUN RUN ...               compare runs
+  keras-equivariant predict RUN PATH --output DIR    ask the model of a run about pictures
+  keras-equivariant export RUN --format onnx --output model.onnx
+  keras-equivariant COMMAND --help                   the options of a command
+"""
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Args:
@@ -23,54 +50,67 @@ def main(arguments=None):
     Returns:
         The exit status: 0, or 2 after an error that the user can mend, told in one line.
     """
-    parsed = _parser().parse_args(arguments)
-    _import_tensorflow_quietly()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser, commands = _parser()
+    if not arguments:
+        print(_GREETING.format(version=_version()), end="")
+        return 0
     try:
-        parsed.run(parsed)
+        if arguments[0] and not arguments[0].startswith("-"):
+            _check_name("command", arguments[0], commands)
+        parsed = parser.parse_args(arguments)
+        return parsed.run(parsed) or 0
     except (ValueError, OSError) as error:
-        print(f"keras-equivariant: error: {' '.join(str(error).split())[:_LONGEST_MESSAGE]}", file=sys.stderr)
+        message = _with_hint(" ".join(str(error).split()))
+        print(f"keras-equivariant: error: {message[:_LONGEST_MESSAGE]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         hint = "; --resume goes on from the last whole epoch" if parsed.run is _fit else ""
         print(f"keras-equivariant: interrupted{hint}", file=sys.stderr)
         return 130
-    return 0
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"keras-equivariant: error: {message}\n")
 
 
-def _parser():
+def _parser() -> tuple[_Parser, list[str]]:
+    """The parser, and the names of the commands."""
     parser = _Parser(prog="keras-equivariant", description="Train and export networks that respect symmetries.")
+    parser.add_argument("--version", action="version", version=f"keras-equivariant {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("list", help="list the recipes and the models")
+    command = commands.add_parser("list", help="list the recipes, the models and the studies")
     command.set_defaults(run=_list)
 
     command = commands.add_parser("fit", help="train, test and export a model")
-    command.add_argument("recipe", nargs="?", metavar="RECIPE", help="default: rotated_digits")
+    command.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"default: {list_recipes()[0]}")
     command.add_argument("--model", metavar="NAME", help="a model of the zoo, instead of the recipe's")
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
+    command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
     command.add_argument("--seed", type=int, metavar="N", help="default: 0")
     command.add_argument("--precision", metavar="NAME", help="float32 (default), mixed_bfloat16 or float64")
     command.add_argument("--jit", action="store_true", default=None, help="compile the training step with XLA")
     command.add_argument("--distribute", metavar="NAME", help="mirrored (TensorFlow, one host) or jax (any hosts)")
     command.add_argument("--output", metavar="DIR", help="folder of the run; default: runs/RECIPE-MODEL-SEED")
-    command.add_argument("--resume", action="store_true", help="go on with an interrupted run in that folder")
+    resume = "go on with an interrupted run in that folder, or with a finished one for more epochs"
+    command.add_argument("--resume", action="store_true", help=resume)
     _add_data_dir(command, "that of TFDS, ~/tensorflow_datasets")
     command.set_defaults(run=_fit)
 
-    command = commands.add_parser("evaluate", help="test the model of a finished run of a classifier again")
-    command.add_argument("folder", metavar="RUN", help="folder of a finished run of a classifier")
+    command = commands.add_parser("evaluate", help="test the model of a finished run again")
+    command.add_argument("folder", metavar="RUN", help="folder of a finished run")
     _add_data_dir(command)
     command.set_defaults(run=_evaluate)
 
-    command = commands.add_parser("export", help="save the model of a finished run of a classifier in another format")
-    command.add_argument("folder", metavar="RUN", help="folder of a finished run of a classifier")
-    formats = "keras, saved_model (default), onnx, litert or openvino"
+    command = commands.add_parser("export", help="save the model of a finished run in another format")
+    command.add_argument("folder", metavar="RUN", help="folder of a finished run")
+    formats = f"{', '.join(_FORMATS)}; default: saved_model"
     command.add_argument("--format", default="saved_model", metavar="NAME", help=formats)
     plain = "as a plain Keras model, without our classes"
     command.add_argument("--planar", action=argparse.BooleanOptionalAction, default=False, help=plain)
@@ -82,39 +122,87 @@ def _parser():
     _add_data_dir(command)
     command.set_defaults(run=_export)
 
-    command = commands.add_parser("report", help="compare finished runs")
+    command = commands.add_parser("report", help="compare finished runs; those that differ in the seed share a row")
     command.add_argument("folders", nargs="+", metavar="RUN", help="folders of the runs")
     command.add_argument("--format", default="markdown", metavar="NAME", help="of the table: markdown or json")
     command.add_argument("--output", metavar="PNG", help="picture to draw the learning curves in")
     command.set_defaults(run=_report)
 
-    command = commands.add_parser("lights", help="draw how finished runs bear coloured light")
+    command = commands.add_parser("lights", help="draw how well finished runs do under coloured light")
     command.add_argument("folders", nargs="+", metavar="RUN", help="folders of runs on one data set")
     command.add_argument("--images", type=int, default=3, metavar="N", help="how many to show; default: 3")
     command.add_argument("--output", default=".", metavar="DIR", help="folder for the pictures; default: this one")
     _add_data_dir(command)
     command.set_defaults(run=_lights)
 
-    command = commands.add_parser("correct", help="take the colour of the light out of a photograph")
-    command.add_argument("folder", metavar="RUN", help="folder of a run that estimates the light")
-    command.add_argument("photograph", metavar="PHOTO", help="PNG, JPEG or BMP file")
+    command = commands.add_parser("predict", help="ask the model of a finished run about pictures")
+    command.add_argument("folder", metavar="RUN", help="folder of a finished run")
+    command.add_argument("paths", nargs="+", metavar="PATH", help="pictures, and folders with pictures in them")
     command.add_argument("--raw", action="store_true", help="pixels are proportional to light, not sRGB")
-    command.add_argument("--output", metavar="PNG", help="before and after; default: PHOTO-corrected.png")
-    command.set_defaults(run=_correct)
+    command.add_argument("--output", metavar="DIR", required=True, help="folder to write, new or empty")
+    command.set_defaults(run=_predict)
 
     command = commands.add_parser("study", help="run a study of diffusion spectral entropy")
     command.add_argument("name", metavar="NAME", help="as listed by `keras-equivariant list`")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     command.add_argument("--output", metavar="DIR", help="folder for the results; default: runs/study-NAME-SEED")
     command.set_defaults(run=_study)
-    return parser
+    return parser, list(commands.choices)
 
 
-def _add_data_dir(command, default="the one that the run was made with"):
+def _add_data_dir(command: argparse.ArgumentParser, default: str = "the one that the run was made with") -> None:
     command.add_argument("--data-dir", metavar="DIR", help=f"prepared TFDS data sets; default: {default}")
 
 
-def _import_tensorflow_quietly():
+def _package(name: str) -> pathlib.Path:
+    """The folder of a package, which is not imported."""
+    return pathlib.Path(importlib.util.find_spec(name).origin).parent  # pyright: ignore
+
+
+def _version() -> str:
+    return runpy.run_path(str(_package("keras_equivariant") / "version.py"))["__version__"]
+
+
+def _list_models() -> dict[str, str]:
+    """The models of the zoo, each with one line on what it is, read without Keras."""
+    functions = (node for file in _package("zoo").glob("*.py") for node in ast.parse(file.read_text("utf-8")).body)
+    return {
+        node.name: (ast.get_docstring(node) or "").partition("\n")[0]
+        for node in sorted((node for node in functions if isinstance(node, ast.FunctionDef)), key=lambda n: n.name)
+        if any(isinstance(decorator, ast.Name) and decorator.id == "register" for decorator in node.decorator_list)
+    }
+
+
+def _check_name(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ValueError(f"`{what}` must be one of {list(known)}. Received: {what}={name!r}")
+
+
+def _with_hint(message: str) -> str:
+    """Adds to a message that lists the names there are the one nearest to what it received."""
+    before, _, received = message.rpartition(" Received: ")
+    names, name = re.findall("'([^']*)'", before.partition("must be one of")[2]), re.search("'([^']*)'$", received)
+    nearest = difflib.get_close_matches(name[1], names, 1) if name else []
+    return f"{before} Did you mean {nearest[0]!r}? Received: {received}" if nearest else message
+
+
+def _check_runs(folders: list[str], data_dir: str | None = None) -> None:
+    """Checks that runs are finished, and that they read the folder of data sets."""
+    for folder in folders:
+        recipe = read_json(find_finished_run(folder).config).get("recipe")
+        _check_data_dir(data_dir, recipe.get("dataset") if isinstance(recipe, dict) else None)
+
+
+def _check_data_dir(data_dir: str | None, dataset: str | None) -> None:
+    if data_dir is not None:
+        from training.data import reads_folder
+
+        if not reads_folder(dataset):
+            rule = f"must not be given for the data set {dataset!r}, which reads no folder"
+            raise ValueError(f"`data_dir` {rule}. Received: data_dir={data_dir}")
+
+
+def _import_tensorflow_quietly() -> None:
     """Imports TensorFlow with the standard error closed to its start-up notices, which tell a user nothing."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     standard_error = os.dup(2)
@@ -127,131 +215,136 @@ def _import_tensorflow_quietly():
         os.close(standard_error)
 
 
-def _list(arguments):
-    import zoo
-    from training.recipes import get_recipe, list_recipes
-    from training.studies import list_studies
-
-    print("Recipes:")
-    for name in list_recipes():
-        print(f"  {name:<27}{get_recipe(name).description}")
-    print("Models:")
-    for name in zoo.list_models():
-        print(f"  {name:<27}{zoo.get_builder(name).__doc__.splitlines()[0]}")
-    print("Studies:")
-    for name, description in list_studies().items():
-        print(f"  {name:<27}{description}")
+def _list(arguments: argparse.Namespace) -> None:
+    recipes = {name: get_recipe(name).description for name in list_recipes()}
+    for title, lines in {"Recipes": recipes, "Models": _list_models(), "Studies": list_studies()}.items():
+        print(f"{title}:", *(f"  {name:<27}{description}" for name, description in lines.items()), sep="\n")
 
 
-def _fit(arguments):
-    from training.recipes import get_recipe, list_recipes
-
-    fields = ("model", "epochs", "batch_size", "seed", "precision", "jit")
+def _fit(arguments: argparse.Namespace) -> None:
+    fields = ("model", "epochs", "batch_size", "validation", "seed", "precision", "jit")
     changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
-    task = importlib.import_module(_TASKS[recipe.task])
-
+    _check_name("model", recipe.model, _list_models())
+    _check_data_dir(arguments.data_dir, recipe.dataset)
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
-    run, metrics = task.fit(recipe, output, arguments.resume, arguments.data_dir)
-    _print_table(metrics)
+    check_output(output, recipe.epochs, arguments.resume)
+    _import_tensorflow_quietly()
+    from training.runs.fit import fit
+    from training.tasks import get_task
+
+    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
+    _print_table(get_task(recipe.task), metrics)
     print()
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
         if path.exists():
             print(path)
 
 
-def _evaluate(arguments):
-    from training.runs.fit import load_run
-    from training.tasks.classification.evaluation import evaluate
+def _evaluate(arguments: argparse.Namespace) -> None:
+    _check_runs([arguments.folder], arguments.data_dir)
+    _import_tensorflow_quietly()
+    from training.runs.finished import load_run
 
-    recipe, *loaded = load_run(arguments.folder, arguments.data_dir)
-    _print_table(evaluate(recipe.evaluation, *loaded))
+    run = load_run(arguments.folder)
+    _print_table(run.task, run.evaluate(arguments.data_dir))
 
 
-def _export(arguments):
+def _export(arguments: argparse.Namespace) -> None:
+    _check_name("format", arguments.format, _FORMATS)
+    if os.path.exists(arguments.output):
+        raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
+    _check_runs([arguments.folder], arguments.data_dir)
+    _import_tensorflow_quietly()
     from training.runs.export import export_run
+    from training.runs.finished import read_recipe
+    from training.tasks import get_task
 
-    found = export_run(
-        arguments.folder,
-        arguments.output,
-        arguments.format,
-        arguments.planar,
-        arguments.preprocessing,
-        arguments.softmax,
-        arguments.int8,
-        arguments.data_dir,
+    given = vars(arguments)
+    names = ("planar", "preprocessing", "softmax", "int8", "data_dir")
+    found = export_run(given["folder"], given["output"], given["format"], **{name: given[name] for name in names})
+    if not arguments.int8:
+        print(f"{given['output']}: the same outputs as the run's model, to {found['difference']:.1e} of the largest")
+        return
+    figure = next(iter(get_task(read_recipe(arguments.folder)[0].task).figures.values()))
+    name, unit = _name_and_unit(figure.title)
+    print(
+        f"{arguments.output}: {found['bytes']:,} bytes; on {found['images']:,} test images it agrees with the run's "
+        f"model to {found['agreement']:.2f} %; {name} {found['error']:{figure.form}}{unit}, in floating point "
+        f"{found['float_error']:{figure.form}}{unit}"
     )
-    if arguments.int8:
-        print(
-            f"{arguments.output}: {found['bytes']:,} bytes; the class that the run's model predicts for "
-            f"{found['agreement']:.2f} % of the test images; test error {found['error']:.2f} %, in floating point "
-            f"{found['float_error']:.2f} %"
-        )
-    else:
-        difference = found["difference"]
-        print(f"{arguments.output}: the same outputs as the run's model, to {difference:.1e} of the largest")
 
 
-def _report(arguments):
+def _report(arguments: argparse.Namespace) -> None:
+    _check_name("format", arguments.format, _TABLES)
+    _check_runs(arguments.folders)
+    _import_tensorflow_quietly()
     from training.runs.compare import compare_runs, draw_comparison, format_table
 
-    rows, histories = compare_runs(arguments.folders)
-    print(format_table(rows, arguments.format))
+    runs = compare_runs(arguments.folders)
+    as_json = arguments.format == "json"
+    print(json.dumps([{"run": run.path, **run.metrics} for run in runs], indent=2) if as_json else format_table(runs))
     if arguments.output:
-        draw_comparison(arguments.output, rows, histories)
+        draw_comparison(arguments.output, runs)
 
 
-def _lights(arguments):
-    from training.runs.lights import draw_runs, task_of
-    from training.tasks.classification.lights import draw_predictions, draw_saturations
-
-    task = task_of(arguments.folders)
+def _lights(arguments: argparse.Namespace) -> None:
     if arguments.images < 1:
         raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
-    errors, pictures = (os.path.join(arguments.output, name) for name in ("saturations.png", _PICTURES[task]))
-    if task == "classification":
-        draw_saturations(arguments.folders, errors)
-        draw_predictions(arguments.folders, pictures, arguments.images, arguments.data_dir)
-    else:
-        draw_runs(arguments.folders, errors, pictures, arguments.images, arguments.data_dir)
-    print(errors)
-    print(pictures)
+    _check_runs(arguments.folders, arguments.data_dir)
+    _import_tensorflow_quietly()
+    from training.runs.lights import draw_lights
+
+    print(*draw_lights(arguments.folders, arguments.output, arguments.images, arguments.data_dir), sep="\n")
 
 
-def _correct(arguments):
-    from training.tasks.illuminants.correct import correct
+def _predict(arguments: argparse.Namespace) -> int:
+    _check_runs([arguments.folder])
+    find_pictures(arguments.paths)
+    check_folder(arguments.output)
+    _import_tensorflow_quietly()
+    texts, unreadable = predict(arguments.folder, arguments.paths, arguments.output, arguments.raw)
+    print(*(f"{file}: {text}" for file, text in list(texts.items())[:SHOWN]), sep="\n")
+    print(*(os.path.join(arguments.output, f"predictions.{ending}") for ending in ("csv", "png")), sep="\n")
+    for line in unreadable:
+        print(f"keras-equivariant: error: {line}", file=sys.stderr)
+    return 2 if unreadable else 0
 
-    output = arguments.output or os.path.splitext(arguments.photograph)[0] + "-corrected.png"
-    light = correct(arguments.folder, arguments.photograph, output, arguments.raw)
-    print(f"light {light[0]:.3f} {light[1]:.3f} {light[2]:.3f}")
-    print(output)
 
-
-def _study(arguments):
-    from training.studies import run_study
-
+def _study(arguments: argparse.Namespace) -> None:
+    _check_name("study", arguments.name, list_studies())
+    _import_tensorflow_quietly()
     output = arguments.output or os.path.join("runs", f"study-{arguments.name}-{arguments.seed}")
     run_study(arguments.name, output, arguments.seed)
     print(os.path.join(output, "results.json"))
     print(os.path.join(output, "figure.png"))
 
 
-def _print_table(metrics):
+def _name_and_unit(title: str) -> tuple[str, str]:
+    """`"test error (%)"` as `("test error", " %")`."""
+    name, _, unit = title.partition(" (")
+    return name, f" {unit.removesuffix(')')}".rstrip()
+
+
+def _print_table(task: "Task", metrics: dict[str, Any]) -> None:
     """Prints what there is of the metrics, one to a line."""
     rows = [
-        ("model", "model", "{}"),
-        ("trainable parameters", "parameters", "{:,}"),
-        ("time of the fit", "fit_seconds", "{:.0f} s"),
-        ("test error", "test_error", "{:.2f} %"),
-        ("median error", "median_error", "{:.2f} degrees"),
-        ("PSNR of the centre", "psnr", "{:.2f} dB"),
-        ("change under quarter turns", "invariance_error", "{:.1e} of the largest logit"),
-        ("model.keras differs by", "keras_difference", "{:.1e}"),
-        ("saved_model differs by", "saved_model_difference", "{:.1e}"),
+        ("model", metrics.get("model"), "", ""),
+        ("trainable parameters", metrics.get("parameters"), ",", ""),
+        ("time of the fit", metrics.get("fit_seconds"), ".0f", " s"),
+    ]
+    for key, figure in task.figures.items():
+        name, unit = _name_and_unit(figure.title)
+        rows.append((name, metrics.get(key), figure.form, unit))
+        for kind, values in metrics.items():
+            if kind.startswith(f"{key}_by_") and isinstance(values, dict):
+                what = kind.removeprefix(f"{key}_by_").replace("_", " ")
+                rows += [(f"  {what} {place}", value, figure.form, unit) for place, value in values.items()]
+    rows += [
+        ("model.keras differs by", metrics.get("keras_difference"), ".1e", ""),
+        ("saved_model differs by", metrics.get("saved_model_difference"), ".1e", ""),
     ]
     print()
-    for label, name, form in rows:
-        if name in metrics:
-            print(f"{label:<28} {form.format(metrics[name])}")
-    for rotation, error in metrics.get("test_error_by_rotation", {}).items():
-        print(f"  rotated by {rotation + ' degrees':<16} {error:.2f} %")
+    for label, value, form, unit in rows:
+        if value is not None:
+            print(f"{label:<28} {value:{form}}{unit}")

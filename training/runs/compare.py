@@ -1,121 +1,155 @@
 """Several runs side by side, as a table and a picture."""
 
 import csv
-import json
+import dataclasses
+import math
+import os
 import pathlib
+from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from training.tasks.classification.pictures import curve
 from training.files import read_json
-from training.pictures.curves import save_figure
+from training.pictures.curves import draw_over_epochs, save_figure
+from training.recipes import Recipe
+from training.runs.finished import read_recipe, run_labels
 from training.runs.folder import find_finished_run
-
-FORMATS = ("markdown", "json")
-_COLUMNS = {
-    "run": "run",
-    "model": "model",
-    "parameters": "parameters",
-    "epochs": "epochs",
-    "seed": "seed",
-    "test_error": "test error (%)",
-    "median_error": "median error (degrees)",
-    "psnr": "PSNR (dB)",
-    "invariance_error": "change under quarter turns",
-    "fit_seconds": "time of the fit (s)",
-}
+from training.tasks import get_task
 
 
-def compare_runs(paths):
+@dataclasses.dataclass(frozen=True)
+class ComparedRun:
+    """The results of a finished run.
+
+    Attributes:
+        path: Its folder.
+        recipe: What it was made by.
+        metrics: What its `metrics.json` holds.
+        history: Rows of its `history.csv`.
+    """
+
+    path: str
+    recipe: Recipe
+    metrics: dict[str, Any]
+    history: list[dict[str, float]]
+
+
+def compare_runs(paths: list[str] | list[pathlib.Path]) -> list[ComparedRun]:
     """Collects the results of finished runs.
 
-    Args:
-        paths: Folders of the runs.
-
-    Returns:
-        A list of dictionaries, the metrics of each run and its folder under "run", and a list of their histories.
-
     Raises:
-        ValueError: If a folder holds no finished run.
+        ValueError: If a folder holds no finished run, or a file of it is damaged.
     """
     runs = [find_finished_run(path) for path in paths]
-    rows = [{"run": str(run.path), **read_json(run.metrics)} for run in runs]
-    return rows, [read_history(run.history) for run in runs]
+    return [
+        ComparedRun(str(run.path), read_recipe(run.path)[0], read_json(run.metrics), _read_history(run.history))
+        for run in runs
+    ]
 
 
-def read_history(path):
-    """Reads a run's `history.csv` as a list of dictionaries of numbers.
-
-    Raises:
-        ValueError: If it holds something else.
-    """
+def _read_history(path: pathlib.Path) -> list[dict[str, float]]:
     try:
-        rows = csv.DictReader(pathlib.Path(path).read_text().splitlines())
+        rows = csv.DictReader(path.read_text().splitlines())
         return [{name: int(value) if name == "epoch" else float(value) for name, value in row.items()} for row in rows]
     except (TypeError, ValueError, csv.Error) as error:  # a TypeError where a line is too short or too long
         raise ValueError(f"{path} is damaged ({error})") from None
 
 
-def format_table(rows, table_format):
-    """Formats results as text.
+def format_table(runs: list[ComparedRun]) -> str:
+    """Formats results as a table in Markdown.
 
-    Args:
-        rows: What `compare_runs` returned first.
-        table_format: `"markdown"` or `"json"`.
+    Runs that differ in nothing but the seed share a row, with the mean and the sample standard deviation of each
+    figure. The rows of a task are sorted by its first figure, the best first; the paper's stands beside it.
 
     Raises:
-        ValueError: If the format is unknown.
+        ValueError: If a `metrics.json` is damaged.
     """
-    if table_format not in FORMATS:
-        raise ValueError(f"`format` must be one of {list(FORMATS)}. Received: format={table_format!r}")
-    if table_format == "json":
-        return json.dumps(rows, indent=2)
-    # What no run has, such as the test error of those that are no classifiers, is left out.
-    columns = {name: title for name, title in _COLUMNS.items() if any(name in row for row in rows)}
-    lines = ["| " + " | ".join(columns.values()) + " |", "| " + " | ".join(["---"] * len(columns)) + " |"]
-    lines += ["| " + " | ".join(_cell(name, row.get(name, "")) for name in columns) + " |" for row in rows]
-    return "\n".join(lines)
+    rows = []
+    for task in [get_task(name) for name in dict.fromkeys(run.recipe.task for run in runs)]:
+        key, first = next(iter(task.figures.items()))
+        sign = -1 if task.higher_is_better else 1
+        groups = _groups([run for run in runs if run.recipe.task == task.name])
+        means = {id(group): np.mean(values) if (values := _values(group, key)) else sign * math.inf for group in groups}
+        for group in sorted(groups, key=lambda group, means=means, sign=sign: sign * means[id(group)]):
+            recipe, paths = group[0].recipe, [run.path for run in group]
+            common = os.path.commonprefix(paths)
+            ends = ",".join(path[len(common) :] for path in paths)
+            figures = {figure.title: _cell(group, name, figure.form) for name, figure in task.figures.items()}
+            published = [format(recipe.published[name], first.form) for name in {recipe.model} & {*recipe.published}]
+            rows.append(
+                {
+                    "run": common if len(paths) == 1 else f"{common}{{{ends}}}",
+                    "model": recipe.model,
+                    "parameters": _cell(group[:1], "parameters", ","),
+                    "epochs": _cell(group[:1], "epochs", ""),
+                    "runs": str(len(group)),
+                    "seed": ", ".join(map(str, sorted(run.recipe.seed for run in group))),
+                    "time of the fit (s)": _cell(group, "fit_seconds", ".0f"),
+                    **{first.title: "", f"the paper's {first.title}": "".join(published), **figures},
+                }
+            )
+    columns = dict.fromkeys(title for row in rows for title in row)
+    columns = [title for title in columns if any(row.get(title) for row in rows)]
+    cells = [columns, ["---"] * len(columns), *([row.get(title, "") for title in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def _cell(name, value):
-    if value == "":
-        return value
-    formats = {
-        "test_error": ".2f",
-        "median_error": ".2f",
-        "psnr": ".2f",
-        "invariance_error": ".1e",
-        "parameters": ",",
-        "fit_seconds": ".0f",
-    }
-    return format(value, formats.get(name, ""))
+def _groups(runs: list[ComparedRun]) -> list[list[ComparedRun]]:
+    """Runs that differ in nothing but the seed; another run with the same seed begins another group."""
+    groups: dict[tuple[str, int], list[ComparedRun]] = {}
+    for run in runs:
+        recipe, number = repr(dataclasses.replace(run.recipe, seed=0, description="", published={})), 0
+        while run.recipe.seed in [other.recipe.seed for other in groups.get((recipe, number), [])]:
+            number += 1
+        groups.setdefault((recipe, number), []).append(run)
+    return list(groups.values())
 
 
-def draw_comparison(path, rows, histories):
-    """Draws the learning curves of all runs in one picture.
+def _values(runs: list[ComparedRun], key: str) -> list[float]:
+    for run in runs:
+        if not isinstance(run.metrics.get(key, 0), int | float):
+            raise ValueError(f"The metrics of {run.path} are damaged ({key} is no number)")
+    return [run.metrics[key] for run in runs if key in run.metrics]
+
+
+def _cell(runs: list[ComparedRun], key: str, form: str) -> str:
+    values = _values(runs, key)
+    if len(values) < 2:
+        return "".join(format(value, form) for value in values)
+    return f"{np.mean(values):{form}} ± {np.std(values, ddof=1):{form}}"
+
+
+def draw_comparison(path: str | pathlib.Path, runs: list[ComparedRun]) -> None:
+    """Draws the learning curves of runs of one task in one picture.
 
     Args:
         path: PNG file to write.
-        rows: What `compare_runs` returned first.
-        histories: What it returned second.
+        runs: What `compare_runs` returned.
 
     Raises:
-        ValueError: If a run is of another task than classification, or its history holds no loss and accuracy.
+        ValueError: If the runs are of several tasks, or a history lacks a curve.
     """
-    for row, history in zip(rows, histories, strict=True):
-        if "test_error" not in row:
-            raise ValueError(f"The runs must be of classifiers; `lights` draws others. Received: {row['run']}")
-        if not history or not {"loss", "accuracy"} <= set(history[0]):
-            raise ValueError(f"The history of {row['run']} is damaged (it holds no loss and accuracy)")
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "error"), strict=True):
-        for i, (row, history) in enumerate(zip(rows, histories, strict=True)):
-            label = f"{pathlib.Path(row['run']).name} ({row['test_error']:.2f} %)"
-            axes.plot(*curve(history, "", quantity), color=f"C{i % 10}", marker=".", label=label)
-            if "val_loss" in history[0]:
-                axes.plot(*curve(history, "val_", quantity), color=f"C{i % 10}", marker=".", linestyle="--")
-        axes.set(xlabel="epoch", ylabel="error (%)" if quantity == "error" else quantity)
-        axes.set_yscale("log" if quantity == "loss" else "linear")
-        axes.grid(alpha=0.3)
-    axes.legend(title="run (test error); dashed: validation")
-    save_figure(figure, path)
+    names = sorted({run.recipe.task for run in runs})
+    if len(names) > 1:
+        raise ValueError(f"The runs must be of one task to share a picture. Received: {', '.join(names)}")
+    task = get_task(names[0])
+    wanted = [curve.column for curve in task.curves]
+    for run in runs:
+        if not run.history or not set(wanted) <= set(run.history[0]):
+            raise ValueError(f"The history of {run.path} is damaged (it holds no {' and '.join(wanted)})")
+    key, figure = next(iter(task.figures.items()))
+    labels = [
+        f"{label}: {_cell([run], key, figure.form)}"
+        for label, run in zip(run_labels([run.path for run in runs]), runs, strict=True)
+    ]
+    picture = Figure(figsize=(6 * len(wanted), 4.5), layout="constrained")
+    for axes, curve in zip(picture.subplots(1, len(wanted), squeeze=False)[0], task.curves, strict=True):
+        for i, (label, run) in enumerate(zip(labels, runs, strict=True)):
+            for column, style in ((curve.column, "-"), (f"val_{curve.column}", "--")):
+                if column in run.history[0]:
+                    draw_over_epochs(axes, run.history, {label: lambda row, c=curve, name=column: c.value(row[name])})
+                    axes.lines[-1].set(color=f"C{i % 10}", linestyle=style, label=label if style == "-" else "_")
+        axes.set(ylabel=curve.label, yscale=curve.scale)
+    axes.legend(title=f"run: {figure.title}; dashed: validation")
+    save_figure(picture, path)
