@@ -114,6 +114,49 @@ TABLE = [
             (own.GroupAveragePooling2D, keras.layers.AveragePooling2D, {"pool_size": (2, 2)}),
         )
     ),
+    *(
+        Convention(
+            layer,
+            nearest,
+            {
+                **first,
+                **{name: value for name, value in KERNEL.items() if not name.startswith("kernel")},
+                **{f"{part}_initializer": "he_normal" for part in parts},
+                **{f"{part}_regularizer": "l2" for part in parts},
+                **{f"{part}_constraint": "max_norm" for part in parts},
+                "kernel_size": (3, 3),
+                "symmetry": "p4m",
+                "strides": (2, 2),
+                "padding": "same",
+                "depth_multiplier": 2,
+                "activation": "relu",
+                "name": "conv",
+            },
+            (2, 6, 6, 8, 4),
+            {"strides": 1, "dilation_rate": 2, "use_bias": False},
+            adds=("symmetry",),
+            fixed=("data_format",),
+            masks="dropped",
+            why="As for group convolutions.",
+        )
+        for layer, nearest, first, parts in (
+            (own.GroupDepthwiseConv2D, keras.layers.DepthwiseConv2D, {}, ("depthwise",)),
+            (
+                own.GroupSeparableConv2D,
+                keras.layers.SeparableConv2D,
+                {"filters": 5},
+                ("depthwise", "pointwise"),
+            ),
+        )
+    ),
+    Convention(
+        own.GroupUpSampling2D,
+        keras.layers.UpSampling2D,
+        {"size": (2, 3), "interpolation": "bilinear", "name": "up"},
+        (2, 4, 5, 4, 3),
+        fixed=("data_format",),
+        why="",
+    ),
     Convention(
         own.CosetPooling,
         keras.layers.Layer,

@@ -7,6 +7,8 @@ from keras_equivariant.layers.grid_centring import GridCentring2D
 from keras_equivariant.layers.group_conv import GroupConv1D, GroupConv2D, GroupConv3D
 from keras_equivariant.layers.group_conv_transpose import GroupConv2DTranspose
 from keras_equivariant.layers.group_pooling import GroupAveragePooling2D, GroupMaxPooling2D
+from keras_equivariant.layers.group_separable_conv import GroupDepthwiseConv2D, GroupSeparableConv2D
+from keras_equivariant.layers.group_up_sampling import GroupUpSampling2D
 from keras_equivariant.layers.hexagonal import HexagonalMask2D, HexagonalResampling2D
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
 from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
@@ -30,7 +32,10 @@ __all__ = [
     "GroupConv2D",
     "GroupConv2DTranspose",
     "GroupConv3D",
+    "GroupDepthwiseConv2D",
     "GroupMaxPooling2D",
+    "GroupSeparableConv2D",
+    "GroupUpSampling2D",
     "HexagonalMask2D",
     "HexagonalResampling2D",
     "InverseLogRGB",
