@@ -37,8 +37,8 @@ class _TurningDepthwise(keras.layers.Layer):
         self.symmetry = symmetry
         self.supports_masking = True
 
-    def _expand_taps(self, input_shape: Shape) -> None:
-        """Finds out where the taps of each copy come from, after a check of the input."""
+    def _expand_taps(self, input_shape: Shape) -> int:
+        """Finds out where the taps of each copy come from, after a check of the input; returns its channels."""
         group = get_symmetry(self.symmetry)
         if len(input_shape) not in (4, 5) or (len(input_shape) == 5 and input_shape[3] != group.order):
             raise ValueError(
@@ -53,6 +53,7 @@ class _TurningDepthwise(keras.layers.Layer):
         nowhere = np.zeros((group.order, 1), dtype=int)  # depthwise filters are functions of the taps alone
         self._expand = FilterExpansion(group, self.kernel_size, nowhere, input_shape[-1])
         warn_if_broken(self, tuple(input_shape[1:3]), self._windows, self.strides, self.padding, group)
+        return input_shape[-1]
 
     def _convolve_depthwise(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates each channel with the turned copies of its filters.
@@ -91,7 +92,7 @@ class _TurningDepthwise(keras.layers.Layer):
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _output_shape(self, input_shape: Shape, filters: int) -> Shape:
+    def _output_shape(self, input_shape: Shape, filters: int | None) -> Shape:
         axes = zip(input_shape[1:3], self._windows, self.strides, strict=True)
         size = [output_size(cells, window, stride, self.padding) for cells, window, stride in axes]
         if 0 in size:
@@ -177,7 +178,8 @@ class GroupDepthwiseConv2D(_TurningDepthwise, keras.layers.DepthwiseConv2D):
         return self._finish(self._convolve_depthwise(inputs, ops.convert_to_tensor(self.kernel)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return self._output_shape(input_shape, input_shape[-1] * self.depth_multiplier)
+        channels = input_shape[-1]
+        return self._output_shape(input_shape, None if channels is None else channels * self.depth_multiplier)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -235,11 +237,11 @@ class GroupSeparableConv2D(_TurningDepthwise, keras.layers.SeparableConv2D):
 
     def build(self, input_shape: Shape) -> None:
         group = get_symmetry(self.symmetry)
-        self._expand_taps(input_shape)
-        channels = input_shape[-1] * self.depth_multiplier
+        inputs = self._expand_taps(input_shape)
+        channels = inputs * self.depth_multiplier
         self._mix = FilterExpansion(group, (1, 1), group.product, channels)
         for name, shape in (
-            ("depthwise", (*self.kernel_size, input_shape[-1], self.depth_multiplier)),
+            ("depthwise", (*self.kernel_size, inputs, self.depth_multiplier)),
             ("pointwise", (1, 1, group.order, channels, self.filters)),
         ):
             kernel = self.add_weight(
