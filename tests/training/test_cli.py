@@ -9,10 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from runs import finished_run
+from helpers import run_python
 
-from training import cli, fit
+import training.data
+import zoo
+from training import cli
+from training.export.formats import list_formats
 from training.recipes import get_recipe, list_recipes
+from training.runs import fit
 from training.runs.folder import RunFolder
 
 EPOCHS = "2"
@@ -20,6 +24,7 @@ FILES = {
     "config.json",
     "metrics.json",
     "history.csv",
+    "labels.json",
     "preprocessing.npz",
     "report.png",
     "model.keras",
@@ -37,7 +42,7 @@ def only_tensorflow(tensorflow_backend):
 @pytest.fixture(scope="module", autouse=True)
 def few_images():
     """Models and pictures take longer than trainings on these."""
-    load = fit.datasets.load
+    load = training.data.load
 
     def load_few(*arguments):
         data = load(*arguments)
@@ -45,14 +50,14 @@ def few_images():
         return dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.datasets, "load", load_few)
+        patch.setattr(training.data, "load", load_few)
         yield
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "p4cnn"
-    assert cli.main(["fit", "--epochs", EPOCHS, "--output", str(path)]) == 0
+    assert cli.main(["fit", "--epochs", EPOCHS, "--validation", "50", "--output", str(path)]) == 0
     return path
 
 
@@ -73,6 +78,8 @@ def test_a_run_folder_is_complete(run):
     assert all(0 < float(row["dsmi_y"]) < float(row["dse"]) < np.log2(100) for row in rows)
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["epochs"] == 2
+    assert config["recipe"]["validation"] == 50
+    assert float(rows[0]["val_loss"]) > 0
     assert config["versions"]["keras"] == keras.__version__
     assert list((run / "tensorboard").rglob("events*"))
     assert (run / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -100,6 +107,7 @@ def test_the_end_of_a_fit_is_a_table_and_the_paths(run, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"^test error +\d+\.\d\d %$", printed, re.M)
     assert re.search(r"^trainable parameters +21,750$", printed, re.M)
+    assert re.search(r"^  rotation 45 +\d+\.\d\d %$", printed, re.M)
     assert str(tmp_path / "z2cnn" / "report.png") in printed
     assert json.loads((tmp_path / "z2cnn" / "metrics.json").read_text())["invariance_error"] > 0.01
 
@@ -107,16 +115,39 @@ def test_the_end_of_a_fit_is_a_table_and_the_paths(run, tmp_path, capsys):
 def test_options_change_the_recipe(tmp_path, monkeypatch):
     received = []
     monkeypatch.setattr(fit, "fit", lambda *arguments: received.extend(arguments) or (RunFolder(tmp_path), {"seed": 0}))
-    options = ["--batch-size", "7", "--jit", "--distribute", "mirrored", "--data-dir", "data", "--resume"]
+    options = [
+        "--batch-size",
+        "7",
+        "--jit",
+        "--distribute",
+        "mirrored",
+        "--data-dir",
+        "data",
+        "--resume",
+        "--validation",
+        "9",
+    ]
     assert cli.main(["fit", "rotated_mnist", *options, "--output", "folder"]) == 0
-    recipe = get_recipe("rotated_mnist", batch_size=7, jit=True, distribution="mirrored")
+    recipe = get_recipe("rotated_mnist", batch_size=7, jit=True, distribution="mirrored", validation=9)
     assert received == [recipe, "folder", True, "data"]
 
 
 def test_evaluate_repeats_the_test(run, capsys):
     assert cli.main(["evaluate", str(run)]) == 0
     error = json.loads((run / "metrics.json").read_text())["test_error"]
-    assert f"{error:.2f} %" in capsys.readouterr().out
+    assert re.search(rf"^test error +{error:.2f} %$", capsys.readouterr().out, re.M)
+
+
+def test_the_test_error_of_an_export_is_that_of_the_fit(run, tmp_path, capsys, monkeypatch):
+    def quantise(model, path, calibration, inputs, expected, agreement, error):
+        return {"agreement": 99.5, "error": 1.5, "float_error": error(expected), "images": len(inputs), "bytes": 12345}
+
+    monkeypatch.setattr("training.runs.export.quantise", quantise)
+    assert cli.main(["export", str(run), "--format", "litert", "--int8", "--output", str(tmp_path / "m.tflite")]) == 0
+    printed = capsys.readouterr().out
+    assert "12,345 bytes; on 1,600 test images" in printed and "to 99.50 %" in printed, "200 images in 8 rotations"
+    error = json.loads((run / "metrics.json").read_text())["test_error"]
+    assert f"test error 1.50 %, in floating point {error:.2f} %" in printed
 
 
 def test_exports_compute_the_same(run, tmp_path):
@@ -134,7 +165,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Models and pictures take longer than these trainings.
     monkeypatch.setattr(fit, "export", lambda *arguments: 0.0)
-    monkeypatch.setattr(fit, "draw_report", lambda *arguments: None)
+    monkeypatch.setattr(fit, "save_figure", lambda *arguments: None)
     _, whole = fit.fit(recipe, tmp_path / "whole")
 
     class Interruption(fit.Checkpoint):
@@ -155,11 +186,114 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     assert whole == resumed
 
 
+def test_a_finished_run_goes_on_for_more_epochs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fit, "export", lambda *arguments: 0.0)
+    monkeypatch.setattr(fit, "save_figure", lambda *arguments: None)
+    command = ["fit", "--model", "z2cnn", "--output", str(tmp_path / "run")]
+    assert cli.main([*command, "--epochs", "1"]) == 0
+    assert cli.main([*command, "--epochs", "1", "--resume"]) == 2
+    assert "above those of the finished run, 1, for it to go on. Received: epochs=1" in capsys.readouterr().err
+    assert cli.main([*command, "--epochs", "2", "--resume"]) == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 2
+
+
 def test_list(capsys):
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
-    for name in ("rotated_digits", "p4cnn", "p4cnn_rotation_pooling", "z2cnn", "label_corruption"):
+    for name in zoo.list_models():
+        assert f"  {name:<27}{zoo.get_builder(name).__doc__.splitlines()[0]}\n" in printed
+    for name in ("rotated_digits", "inpainting_small", "label_corruption"):
         assert f"  {name} " in printed
+    assert list(cli._list_models()) == zoo.list_models()
+    assert list(cli._FORMATS) == list_formats()
+
+
+def test_the_command_alone_says_what_can_be_done_next(capsys):
+    assert cli.main([]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) <= 12
+    _, commands = cli._parser()
+    named = re.findall(r"^  keras-equivariant (\w+)", printed, re.M)
+    assert {"fit", "list", "report", "predict", "export"} <= set(named) <= {*commands, "COMMAND"}
+
+
+# Prints the exit status after what the command has printed; nothing heavy can be imported.
+LIGHT = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("keras", "matplotlib", "numpy", "tensorflow"):
+            raise AssertionError(f"{name} is imported")
+
+sys.meta_path.insert(0, Refuse())
+sys.stderr = sys.stdout
+from training import cli
+try:
+    print(cli.main(sys.argv[1:]))
+except SystemExit as exit_:
+    print(exit_.code)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, status, message",
+    [
+        ([], 0, "What you can do next"),
+        (["--version"], 0, r"keras-equivariant \d+\.\d+\.\d+\n"),
+        (["--help"], 0, "COMMAND"),
+        (["fit", "--help"], 0, "--batch-size"),
+        (["list"], 0, "p4cnn_rotation_pooling"),
+        (["fti"], 2, "`command` must be one of .* Did you mean 'fit'\\? Received: command='fti'"),
+        (["fit", "rotated_digit"], 2, "Did you mean 'rotated_digits'\\? Received: recipe='rotated_digit'"),
+        (["fit", "--model", "p4cn"], 2, "`model` must be .* Did you mean 'p4cnn'\\? Received: model='p4cn'"),
+        (["fit", "--precision", "float23"], 2, "Did you mean 'float32'\\? Received: precision='float23'"),
+        (["fit", "--precision", "??"], 2, "'float64'\\]. Received: precision='\\?\\?'"),
+        (["fit", "--data", "folder"], 2, "unrecognized arguments: --data"),
+        (["fit", "--output", "{finished}"], 2, "already holds a finished run"),
+        (["fit", "--output", "{unfinished}"], 2, "holds an unfinished run: add --resume"),
+        (
+            ["evaluate", "{unfinished}"],
+            2,
+            "this one is unfinished: .*RECIPE --output .* --resume`",
+        ),
+        (
+            ["export", "{finished}", "--output", "x", "--format", "onx"],
+            2,
+            "Did you mean 'onnx'\\?",
+        ),
+        (["export", "{finished}", "--output", "{finished}"], 2, "`output` must not exist yet"),
+        (["report", "{finished}", "{unfinished}"], 2, "this one is unfinished"),
+        (["report", "{finished}", "--format", "pdf"], 2, "\\['markdown', 'json'\\]. Received: format='pdf'"),
+        (["lights", "{unfinished}"], 2, "this one is unfinished"),
+        (["lights", "{finished}", "--images", "0"], 2, "`images` must be at least 1. Received: images=0"),
+        (["predict", "{unfinished}", "{finished}", "--output", "x"], 2, "this one is unfinished"),
+        (
+            ["predict", "{finished}", "{unfinished}", "--output", "x"],
+            2,
+            "a folder must hold pictures .*: .*unf",
+        ),
+        (["study", "cluster"], 2, "Did you mean 'clusters'\\? Received: study='cluster'"),
+    ],
+)
+def test_help_and_refusals_import_nothing_heavy(arguments, status, message, tmp_path):
+    for name in ("finished", "unfinished"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "finished" / "metrics.json").write_text("{}")
+    places = {name: tmp_path / name for name in ("finished", "unfinished")}
+    printed = run_python(LIGHT, *(argument.format(**places) for argument in arguments))
+    assert re.search(message, printed)
+    assert printed.splitlines()[-1] == str(status)
+    assert status == 0 or re.fullmatch("keras-equivariant: error: [^\n]+\n2\n", printed)
+
+
+@pytest.mark.parametrize("arguments", [["fit"], ["evaluate", "{run}"], ["export", "{run}", "--output", "new"]])
+def test_a_folder_of_data_is_refused_where_it_is_not_read(arguments, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([argument.format(run=run) for argument in arguments] + ["--data-dir", str(tmp_path)]) == 2
+    assert re.search(r"data set 'digits', which reads no folder. Received: data_dir=/", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -172,8 +306,9 @@ def test_list(capsys):
         (["study", "nothing"], r"`study` must be one of \[.*'clusters'.*Received: study='nothing'"),
         (["report", "{run}", "{new}"], "must be the folder of a finished run"),
         (["report", "{run}", "--format", "pdf"], r"\['markdown', 'json'\]. Received: format='pdf'"),
-        (["fit", "--model", "nothing"], r"must be one of \[.*'p4cnn'.*Received: name='nothing'"),
+        (["fit", "--model", "nothing"], r"must be one of \[.*'p4cnn'.*Received: model='nothing'"),
         (["fit", "--model", "lenet5"], r"must be one from \(28, 28, 1\) to \(10,\) .*'lenet5', from \(32, 32, 1\)"),
+        (["fit", "--validation", "600"], "must be below the number of training images, 600. Received: validation=600"),
         (["fit", "--epochs", "0"], "`epochs` must be at least 1. Received: epochs=0"),
         (["fit", "--seed", "-1"], "`seed` must be at least 0 .*Received: seed=-1"),
         (["fit", "--output", "{run}"], "already holds a finished run"),
@@ -200,7 +335,7 @@ def test_errors_take_one_line_and_leave_nothing(arguments, message, run, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["fit", "--epochs", "many"], ["evaluate"]])
+@pytest.mark.parametrize("arguments", [["fit", "--epochs", "many"], ["evaluate"], ["fit", "--epoch", "3"]])
 def test_wrong_usage_takes_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(arguments)
@@ -226,28 +361,6 @@ def test_the_data_are_by_default_those_of_the_run(command, capsys):
         cli.main([command, "--help"])
     printed = " ".join(capsys.readouterr().out.split())
     assert "default: the one that the run was made with" in printed
-    assert command == "lights" or "folder of a finished run of a classifier" in printed
-
-
-def test_report_compares_runs(run, tmp_path, capsys):
-    picture = tmp_path / "comparison.png"
-    assert cli.main(["report", str(run), str(run), "--output", str(picture)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("| run | model | parameters |")
-    assert len(lines) == 4
-    assert all("| p4cnn | 24,680 | 2 | 0 |" in line for line in lines[2:])
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert cli.main(["report", str(run), "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["model"] == "p4cnn"
-
-
-@pytest.mark.parametrize("history", ["epoch,loss\n0,1.5\n", "epoch,loss,accuracy\n"])
-def test_a_history_without_the_curves_is_told(history, tmp_path, capsys):
-    run = finished_run(tmp_path / "run", "rotated_digits", model="z2cnn")
-    (run / "history.csv").write_text(history)
-    assert cli.main(["report", str(run), "--output", str(tmp_path / "curves.png")]) == 2
-    assert "run is damaged (it holds no loss and accuracy)" in capsys.readouterr().err
-    assert not (tmp_path / "curves.png").exists()
 
 
 @pytest.mark.filterwarnings("ignore:The embedding of epoch")
@@ -256,7 +369,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_good_weights(tmp_path)
     explosive = {"class_name": "SGD", "config": {"learning_rate": 1e30}}
     with pytest.raises(ValueError, match="must stay a number.*Received: loss=nan in epoch 1"):
         fit.fit(dataclasses.replace(recipe, optimizer=explosive, schedule=None), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"config.json", "preprocessing.npz", "tensorboard"}
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left <= {"config.json", "labels.json", "preprocessing.npz", "tensorboard"}
 
 
 def test_a_full_disk_is_told_and_earlier_results_stay(run, tmp_path, monkeypatch, capsys):

@@ -24,6 +24,7 @@ COMMANDS = {
             "--model",
             "--epochs",
             "--batch-size",
+            "--validation",
             "--seed",
             "--precision",
             "--jit",
@@ -39,7 +40,7 @@ COMMANDS = {
     ),
     "report": (2, ("--format", "--output")),
     "lights": (2, ("--images", "--output", "--data-dir")),
-    "correct": (2, ("--raw", "--output")),
+    "predict": (3, ("--raw", "--output")),
     "study": (1, ("--seed", "--output")),
     "dance": (1, ("--nothing",)),
 }
@@ -52,9 +53,9 @@ VALUES = (
 )
 # Where each command's checks end.
 WORK = (
-    *(("training.runs.fit", "_train"), ("training.tasks.illuminants.fit", "_train"), ("training.tasks.inpainting.fit", "_train")),
-    *(("training.tasks.classification.evaluation", "evaluate"), ("training.runs.export", "export"), ("training.runs.export", "quantise")),
-    *(("training.tasks.classification.lights", "save_figure"), ("training.runs.lights", "save_figure")),
+    *(("training.runs.fit", "_train"), ("training.tasks.classification", "evaluate")),
+    *(("training.runs.export", "export"), ("training.runs.export", "quantise")),
+    *(("training.runs.lights", "save_figure"), ("training.runs.predict", "_predictions")),
     ("training.data.from_tfds", "load"),  # or data would be downloaded
 )
 
@@ -71,6 +72,8 @@ def random_command(rng):
     name = draw(rng, list(COMMANDS))
     places, options = COMMANDS[name]
     words = [str(draw(rng, VALUES)) for _ in range(rng.integers(places + 1))]
+    if name in ("evaluate", "export", "report", "lights", "predict") and rng.random() < 0.5:
+        words = ["run", *words]
     for _ in range(rng.integers(4)):
         words += [draw(rng, options)] if options else []
         words += [draw(rng, VALUES)] if rng.random() < 0.8 else []

@@ -112,6 +112,7 @@ def _predictions(
 ) -> Iterator[tuple[pathlib.Path, np.ndarray, Prediction]]:
     """Each file that can be read, its image and what is said of it; the others get a line in the list."""
     import numpy as np
+    import tensorflow as tf
 
     from keras_equivariant.layers import ApplyGamma
     from training.data.files import read_image, scaled
@@ -123,7 +124,7 @@ def _predictions(
             image = scaled(read_image(file))
             image = np.asarray(ApplyGamma()(image)) if raw else image
             said = loaded.task.predict(loaded.model, image, loaded.preprocess, loaded.labels)
-        except ValueError as error:
+        except (ValueError, tf.errors.OpError) as error:  # of TensorFlow where a picture is too large for the memory
             message = " ".join(str(error).split())
             unreadable.append(message if str(file) in message else f"{file}: {message}")
         else:
