@@ -6,10 +6,14 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Path = str | pathlib.Path
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: Path) -> Iterator[pathlib.Path]:
     """Gives a temporary path to write to, and moves the file or folder to its place once that has succeeded.
 
     A folder takes the place of a folder; a file does not, but raises an `OSError`.
@@ -32,14 +36,14 @@ def replacing(path):
         _remove(partial)
 
 
-def _remove(path):
+def _remove(path: pathlib.Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def read_json(path):
+def read_json(path: Path) -> dict[str, Any]:
     """Reads an object from a JSON file.
 
     Raises:
@@ -54,13 +58,13 @@ def read_json(path):
     return content
 
 
-def write_json(path, content):
+def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def write_csv(path, rows, columns=()):
+def write_csv(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
     """Writes a list of dictionaries with the same keys as CSV; the columns name those of an empty list."""
     with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else columns)

@@ -1,67 +1,73 @@
 """Saved models in several formats, each run in its own runtime before anyone relies on it."""
 
 import importlib
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from training.files import replacing
+from training.files import Path, replacing
 
 _TOLERANCE = 1e-4
+Run = Callable[[np.ndarray], np.ndarray]
 
 
-def _save_keras(model, path):
+def _save_keras(model: keras.Model, path: pathlib.Path) -> None:
     model.save(path)
 
 
-def _load_keras(path):
+def _load_keras(path: pathlib.Path) -> Run:
     model = keras.models.load_model(path)
     return lambda images: keras.ops.convert_to_numpy(model(images))
 
 
-def _save_saved_model(model, path):
+def _save_saved_model(model: keras.Model, path: pathlib.Path) -> None:
     model.export(path, verbose=False)
 
 
-def _load_saved_model(path):
+def _load_saved_model(path: pathlib.Path) -> Run:
     loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(tf.constant(images)).numpy()
 
 
-def _save_onnx(model, path):
+def _save_onnx(model: keras.Model, path: pathlib.Path) -> None:
     model.export(path, format="onnx", verbose=False)
 
 
-def _load_onnx(path):
+def _load_onnx(path: pathlib.Path) -> Run:
     session = _import("onnxruntime").InferenceSession(path.read_bytes())
     return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def save_litert(model, path, operations=(tf.lite.OpsSet.TFLITE_BUILTINS,), **options):
+def save_litert(
+    model: keras.Model, path: pathlib.Path, operations: Iterable = (tf.lite.OpsSet.TFLITE_BUILTINS,), **options: Any
+) -> None:
     """Writes a LiteRT file of some sets of operations only; the options are attributes of TensorFlow's converter."""
     target = tf.lite.TargetSpec(supported_ops=list(operations))
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
 
-def _load_litert(path):
+def _load_litert(path: pathlib.Path) -> Run:
     interpreter = _import("ai_edge_litert.interpreter").Interpreter(model_content=path.read_bytes())
     runner = interpreter.get_signature_runner()
     (name,) = runner.get_input_details()
 
-    def run(images):
+    def run(images: np.ndarray) -> np.ndarray:
         (outputs,) = runner(**{name: images}).values()
         return outputs
 
     return run
 
 
-def _save_openvino(model, path):
+def _save_openvino(model: keras.Model, path: pathlib.Path) -> None:
     path.mkdir()
     model.export(str(path / "model.xml"), format="openvino", verbose=False)
 
 
-def _load_openvino(path):
+def _load_openvino(path: pathlib.Path) -> Run:
     # Left to itself, OpenVINO computes in 16 bits on processors that can.
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = _import("openvino").Core().compile_model(path / "model.xml", "CPU", precision)
@@ -78,12 +84,12 @@ _FORMATS = {
 _ENDINGS = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ""}
 
 
-def list_formats():
+def list_formats() -> list[str]:
     """Returns the names of all formats."""
     return list(_FORMATS)
 
 
-def check_path(path, file_format):
+def check_path(path: Path, file_format: str) -> None:
     """Checks that a format is known and that the path has its ending, which its runtime goes by.
 
     Raises:
@@ -96,7 +102,7 @@ def check_path(path, file_format):
         raise ValueError(f"`output` must end in {ending!r} for the format {file_format!r}. Received: output={path}")
 
 
-def load(path, file_format):
+def load(path: pathlib.Path, file_format: str) -> Run:
     """Loads a saved model in its format's own runtime.
 
     Args:
@@ -113,7 +119,9 @@ def load(path, file_format):
     return load_format(path)
 
 
-def export(model, path, file_format, images, expected=None):
+def export(
+    model: keras.Model, path: Path, file_format: str, images: np.ndarray, expected: np.ndarray | None = None
+) -> float:
     """Saves a model, loads it again in the format's own runtime and checks that it computes the same.
 
     Args:
@@ -150,12 +158,12 @@ def export(model, path, file_format, images, expected=None):
     return difference
 
 
-def _import(module):
+def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise ValueError(_what_to_install(error)) from None
 
 
-def _what_to_install(error):
+def _what_to_install(error: ImportError) -> str:
     return f'This format needs more packages: pip install "keras-equivariant[export]". Received: {error}'

@@ -1,12 +1,16 @@
-"""Images under coloured light: what goes into offset-equivariant networks, and how well a model bears a new light."""
+"""Images under coloured light: inputs of offset-equivariant networks, and test errors under lights not seen before."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
+from keras_equivariant.typing import Tensor
+from training.data.images import LabelledImages, Split
 from training.data.transforms import scaled
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -19,12 +23,12 @@ _SAMPLE = 5000
 class StandardisedLogRGB:
     """Logarithms of linear RGB, of which one mean and one deviation for each colour are removed."""
 
-    mean: tuple
-    deviation: tuple
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
     background: float = 0.0  # pixels from outside are of the mean colour, not black
 
     @classmethod
-    def fit(cls, images, chunk=5000):
+    def fit(cls, images: np.ndarray, chunk: int = 5000) -> "StandardisedLogRGB":
         """Takes mean and deviation of each colour over all pixels of all images."""
         sums = np.zeros((2, images.shape[-1]))
         for start in range(0, len(images), chunk):
@@ -33,14 +37,14 @@ class StandardisedLogRGB:
         mean, square = sums / (images.size / images.shape[-1])
         return cls(tuple(mean.tolist()), tuple(np.sqrt(square - mean**2).tolist()))
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Converts sRGB images between 0 and 1."""
-        return (_log_rgb(images) - np.float32(self.mean)) / np.float32(self.deviation)
+        return (_log_rgb(images) - np.array(self.mean, "float32")) / np.array(self.deviation, "float32")
 
 
 @dataclasses.dataclass(frozen=True)
 class SameLight:
-    """Shows an ordinary model images as if all had the same light, in front of its own preprocessing.
+    """Removes the colour of the light from each image before the model's own preprocessing.
 
     Around a whole model f of the logarithms x of linear RGB, the invariant `OffsetAdapter` is f(x - G phi(x)), with phi
     the mean of each colour over the image. Here f adds the mean colour of the training images, goes back to sRGB, and
@@ -52,28 +56,28 @@ class SameLight:
     """
 
     preprocess: Callable
-    mean: tuple
+    mean: tuple[float, ...]
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Converts sRGB images between 0 and 1."""
         logarithms = _log_rgb(images)
-        logarithms += np.float32(self.mean) - tf.reduce_mean(logarithms, axis=(1, 2), keepdims=True)
+        logarithms += np.array(self.mean, "float32") - tf.reduce_mean(logarithms, axis=(1, 2), keepdims=True)
         return self.preprocess(tf.clip_by_value(ApplyGamma()(InverseLogRGB()(logarithms)), 0.0, 1.0))
 
 
-def _log_rgb(images):
+def _log_rgb(images: Tensor) -> Tensor:
     # On a TensorFlow tensor the layers return one, whatever the backend.
     return LogRGB()(RemoveGamma()(tf.convert_to_tensor(images)))
 
 
-def draw_jitter(key, count):
+def draw_jitter(key: Tensor, count: int) -> Tensor:
     """Factors of brightness, contrast and saturation between 0.6 and 1.4, and turns of the hue by up to a tenth."""
     factors_key, hues_key = tf.unstack(tf.random.split(key))
     factors = tf.random.stateless_uniform((count, 3), factors_key, 0.6, 1.4)
     return tf.concat([factors, tf.random.stateless_uniform((count, 1), hues_key, -0.1, 0.1)], axis=1)
 
 
-def jitter(images, parameters, background=None):
+def jitter(images: Tensor, parameters: Tensor, background: Any = None) -> Tensor:
     """Changes brightness, contrast, saturation and hue, each image by its own parameters, in this order."""
     brightness, contrast, saturation, hue = tf.unstack(parameters[:, :, None, None], axis=1)
     images = images * brightness[..., None]
@@ -84,7 +88,7 @@ def jitter(images, parameters, background=None):
     return tf.image.hsv_to_rgb(tf.stack([tf.math.floormod(hues + hue, 1.0), saturations, values], axis=-1))
 
 
-def lit_batches(split, preprocess, batch_size, saturation):
+def lit_batches(split: Any, preprocess: Callable, batch_size: int, saturation: float) -> tf.data.Dataset:
     """All images of a split, each under a light of its own hue, the same hue at every saturation.
 
     Args:
@@ -99,7 +103,7 @@ def lit_batches(split, preprocess, batch_size, saturation):
     light = RandomIlluminant(saturation, in_prediction=True)
     hues = np.random.default_rng(_SEED).uniform(size=len(split)).astype("float32")
 
-    def lit(examples, hues):
+    def lit(examples: tuple[Tensor, Tensor], hues: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = examples
         return preprocess(light(scaled(images), hue=hues)), labels
 
@@ -107,12 +111,12 @@ def lit_batches(split, preprocess, batch_size, saturation):
     return data.batch(batch_size).map(lit).prefetch(tf.data.AUTOTUNE)
 
 
-def wrong_predictions(model, batches):
+def wrong_predictions(model: keras.Model, batches: Iterable[tuple[Tensor, Tensor]]) -> np.ndarray:
     """Whether the largest logit is that of another class, for each image of batches of `(images, labels)`."""
     return np.concatenate([model.predict_on_batch(np.asarray(x)).argmax(axis=1) != y.numpy() for x, y in batches])
 
 
-def test_saturations(model, data, preprocess):
+def test_saturations(model: keras.Model, data: LabelledImages, preprocess: Callable) -> dict[str, Any]:
     """Test errors in percent: as the images are, and by the saturation of a light of random hue.
 
     An ordinary model is also tested inside an adapter that makes it invariant: see `SameLight`.
@@ -125,7 +129,7 @@ def test_saturations(model, data, preprocess):
     return figures
 
 
-def _sweep(model, split, preprocess):
+def _sweep(model: keras.Model, split: Split, preprocess: Callable) -> dict[str, float]:
     return {
         str(s): float(100 * wrong_predictions(model, lit_batches(split, preprocess, _BATCH_SIZE, s)).mean())
         for s in SATURATIONS

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.symmetry import get_symmetry
+from keras_equivariant.typing import Tensor
 
 CONTRAST = 55.0
 _REGULARISATION = 0.1
@@ -34,7 +35,7 @@ class ContrastZca:
     background = 0.0  # that of the mean image
 
     @classmethod
-    def fit(cls, images, symmetry="p1"):
+    def fit(cls, images: np.ndarray, symmetry: str = "p1") -> "ContrastZca":
         """Takes mean and covariance of training images, `(n, height, width, channels)`, averaged over a symmetry."""
         flat = np.asarray(_normalise_contrast(images), "float32").reshape(len(images), -1)
         mean = _average(flat.mean(axis=0, dtype="float64")[None], images.shape[1:], symmetry)[0]
@@ -46,20 +47,20 @@ class ContrastZca:
         scales = 1 / np.sqrt(np.maximum(values, 0) + _REGULARISATION)
         return cls(mean.astype("float32"), ((vectors * scales) @ vectors.T).astype("float32"))
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Whitens float images."""
         flat = tf.reshape(_normalise_contrast(images), (-1, len(self.mean)))
         return tf.reshape((flat - self.mean) @ self.matrix, tf.shape(images))
 
 
-def _normalise_contrast(images):
+def _normalise_contrast(images: Tensor) -> Tensor:
     images = tf.convert_to_tensor(images, tf.float32)
     images -= tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     norm = tf.sqrt(tf.reduce_sum(images**2, axis=(1, 2, 3), keepdims=True))
     return CONTRAST * images / tf.maximum(norm, 1e-8)
 
 
-def _average(rows, shape, symmetry, both_sides=False):
+def _average(rows: np.ndarray, shape: tuple[int, ...], symmetry: str, both_sides: bool = False) -> np.ndarray:
     """The mean of flattened images, `(n, pixels * channels)`, over the transforms of a symmetry group."""
     if symmetry == "p1":
         return rows

@@ -1,11 +1,16 @@
 """Population statistics for batch normalisation."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.typing import Tensor
 
-def reestimate_batch_norm(model, batches):
+
+def reestimate_batch_norm(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -> None:
     """Replaces the moving averages of all batch normalisations by the statistics of a pass over the training set.
 
     The moving averages lag behind the weights and remember the first steps of a short training. Here every batch is
@@ -39,7 +44,7 @@ def reestimate_batch_norm(model, batches):
         norm.moving_variance.assign(square / count - (mean / count) ** 2)
 
 
-def inner_layers(model):
+def inner_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """All layers of a model, those of the models and wrappers in it included."""
     for layer in model.layers:
         yield layer
@@ -50,7 +55,7 @@ def inner_layers(model):
             yield from inner_layers(layer)
 
 
-def check_batch_norm(model):
+def check_batch_norm(model: keras.Model) -> bool:
     """Checks that all batch normalisations of a model can be reestimated.
 
     Returns:
@@ -69,11 +74,11 @@ def check_batch_norm(model):
     return bool(found)
 
 
-def _statistics_model(model):
+def _statistics_model(model: keras.Model) -> tuple[list[keras.layers.BatchNormalization], keras.Model]:
     """The batch normalisations of a model, and a model from images to the mean and variance that each sees."""
     norms, moments = [], []
 
-    def call(layer, x, *args, **kwargs):
+    def call(layer: keras.layers.Layer, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if not isinstance(layer, keras.layers.BatchNormalization):
             return layer(x, *args, **kwargs)
         y = ops.cast(x, "float32")

@@ -1,7 +1,8 @@
-"""More than one device."""
+"""Distributed training: several devices, or several hosts."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -11,13 +12,13 @@ from training.model.batch_norm import inner_layers
 _BACKENDS = {"mirrored": "tensorflow", "jax": "jax"}
 
 
-def check_distribution(distribution):
+def check_distribution(distribution: str | None) -> None:
     """Checks that the backend can distribute a training in this way.
 
     Raises:
         ValueError: If it cannot.
     """
-    needed = _BACKENDS.get(distribution, keras.config.backend())
+    needed = _BACKENDS.get(distribution or "", keras.config.backend())
     if keras.config.backend() != needed:
         raise ValueError(
             f"`distribution` must suit the backend: {distribution!r} needs KERAS_BACKEND={needed}. "
@@ -26,7 +27,7 @@ def check_distribution(distribution):
 
 
 @contextlib.contextmanager
-def distributed(distribution):
+def distributed(distribution: str | None) -> Iterator[None]:
     """Lets everything that is built and trained inside run on several devices.
 
     Args:
@@ -52,14 +53,14 @@ def distributed(distribution):
         yield
 
 
-def workers(distribution):
+def workers(distribution: str | None) -> tuple[int, int]:
     """The number of processes that train together, and which of them this is, from 0."""
     if distribution != "jax" or "KERAS_DISTRIBUTION_JOB_ADDRESSES" not in os.environ:
         return 1, 0
     return int(os.environ["KERAS_DISTRIBUTION_NUM_PROCESSES"]), int(os.environ["KERAS_DISTRIBUTION_PROCESS_ID"])
 
 
-def on_this_host(model, distribution):
+def on_this_host(model: keras.Model, distribution: str | None) -> keras.Model:
     """The model for what follows a training, which every host does by itself.
 
     Args:
@@ -76,13 +77,13 @@ def on_this_host(model, distribution):
     return copy
 
 
-def _logical_devices():
+def _logical_devices() -> list[str]:
     """All GPUs, or where there are none, all (possibly virtual) CPUs."""
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return [f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind)))]
 
 
-def synchronise_batch_norm(model, synchronised):
+def synchronise_batch_norm(model: keras.Model, synchronised: bool) -> None:
     """Switches between batch statistics over all replicas and over each replica's part of a batch.
 
     Args:

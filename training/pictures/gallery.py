@@ -1,17 +1,23 @@
 """Pictures of what a symmetry does inside a network, each drawn into a figure or subfigure of matplotlib."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
 
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.layers import GroupConv2D, RandomIlluminant
 from keras_equivariant.symmetry import get_symmetry
 
 _CLASSES = 10  # the most probable ones are shown
+_Names = Sequence[str] | None
 _BLUE, _ORANGE = "#1f77b4", "#ff7f0e"
 
 
-def draw_filters(figure, layer, count=8):
+def draw_filters(figure: FigureBase, layer: keras.layers.Layer, count: int = 8) -> None:
     """Draws the first filters of a convolution; one row for each copy that the symmetry makes of them.
 
     Args:
@@ -33,7 +39,7 @@ def draw_filters(figure, layer, count=8):
             grid[row, column].set(xticks=[], yticks=[])
 
 
-def draw_feature_maps(figure, model, layer, image, channel=0):
+def draw_feature_maps(figure: FigureBase, model: keras.Model, layer: str, image: np.ndarray, channel: int = 0) -> None:
     """Draws how one feature map of a layer turns, and how its orientations permute, when the image turns.
 
     Args:
@@ -43,11 +49,11 @@ def draw_feature_maps(figure, model, layer, image, channel=0):
         image: One input of the model, `(height, width, channels)`.
         channel: Index of the feature map.
     """
-    layer = model.get_layer(layer)
-    symmetry = get_symmetry(layer.symmetry)
-    turned = np.concatenate([transform_image(image[None], layer.symmetry, g) for g in range(symmetry.order)])
-    maps = _to_numpy(keras.Model(model.input, layer.output)(turned))[..., channel]
-    figure.suptitle(f"One feature map on {layer.symmetry}: if the image turns, it turns, and its orientations permute")
+    convolution = model.get_layer(layer)
+    symmetry = get_symmetry(convolution.symmetry)
+    turned = np.concatenate([transform_image(image[None], convolution.symmetry, g) for g in range(symmetry.order)])
+    maps = _to_numpy(keras.Model(model.input, convolution.output)(turned))[..., channel]
+    figure.suptitle(f"One feature map on {convolution.symmetry}: it turns with the image, and its orientations permute")
     grid = figure.subplots(symmetry.order, 1 + symmetry.order, squeeze=False)
     for row in range(symmetry.order):
         grid[row, 0].imshow(turned[row].mean(axis=-1), cmap="gray_r")
@@ -61,7 +67,9 @@ def draw_feature_maps(figure, model, layer, image, channel=0):
         axes.set(xticks=[], yticks=[])
 
 
-def draw_rotated_predictions(figure, model, preprocess, images, label, names=None):
+def draw_rotated_predictions(
+    figure: FigureBase, model: keras.Model, preprocess: Callable, images: dict, label: int, names: _Names = None
+) -> None:
     """Draws one image in several rotations above the probabilities of the classes.
 
     Args:
@@ -78,7 +86,16 @@ def draw_rotated_predictions(figure, model, preprocess, images, label, names=Non
     _draw_predictions(figure, model, preprocess, np.stack(list(images.values())), titles, label, names)
 
 
-def draw_lit_predictions(figure, model, preprocess, image, label, saturations=(0.0, 0.5, 0.9), hue=0.08, names=None):
+def draw_lit_predictions(
+    figure: FigureBase,
+    model: keras.Model,
+    preprocess: Callable,
+    image: np.ndarray,
+    label: int,
+    saturations: Sequence[float] = (0.0, 0.5, 0.9),
+    hue: float = 0.08,
+    names: _Names = None,
+) -> None:
     """Draws one image under lights of rising saturation above the probabilities of the classes.
 
     Args:
@@ -99,7 +116,9 @@ def draw_lit_predictions(figure, model, preprocess, image, label, saturations=(0
     _draw_predictions(figure, model, preprocess, lit, [f"saturation {s}" for s in saturations], label, names)
 
 
-def _draw_predictions(figure, model, preprocess, images, titles, label, names):
+def _draw_predictions(
+    figure: FigureBase, model: keras.Model, preprocess: Callable, images: Any, titles: list, label: int, names: _Names
+) -> None:
     logits = keras.ops.cast(model(np.asarray(preprocess(images))), "float32")
     probabilities = _to_numpy(keras.ops.softmax(logits))
     classes = np.sort(np.argsort(-probabilities.max(axis=0), kind="stable")[:_CLASSES])
@@ -115,7 +134,9 @@ def _draw_predictions(figure, model, preprocess, images, titles, label, names):
         chart.set(ylim=(0, 1))
 
 
-def draw_entropy(axes, epochs, entropy, information=None):
+def draw_entropy(
+    axes: Axes, epochs: Sequence[int], entropy: Sequence[float], information: Sequence[float] | None = None
+) -> None:
     """Draws the diffusion spectral entropy of an embedding, and what it shares with the labels, over training.
 
     Args:
@@ -132,5 +153,5 @@ def draw_entropy(axes, epochs, entropy, information=None):
     axes.legend()
 
 
-def _to_numpy(tensor):
+def _to_numpy(tensor: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))

@@ -1,6 +1,7 @@
 """All recipes, by name. Each file of this folder holds a list `RECIPES`."""
 
 import dataclasses
+from typing import Any
 
 from training.recipes import (
     bouvrie,
@@ -31,12 +32,12 @@ _RECIPES = {
 }
 
 
-def list_recipes():
+def list_recipes() -> list[str]:
     """Returns the names of all recipes; the first is the default."""
     return list(_RECIPES)
 
 
-def get_recipe(name, **changes):
+def get_recipe(name: str, **changes: Any) -> Recipe:
     """Returns a recipe, with some of its fields replaced.
 
     Args:

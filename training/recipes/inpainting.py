@@ -10,12 +10,22 @@ The photographs are those of a folder. Published ratios on Paris StreetView, und
 bottleneck of 510 features: for one processor.
 """
 
+from typing import Any
+
 from training.recipes.recipe import Recipe
 
 
 def _recipe(
-    name, description, model, preprocessing, epochs, batch_size, rate, discriminator_filters=64, **model_arguments
-):
+    name: str,
+    description: str,
+    model: str,
+    preprocessing: str,
+    epochs: int,
+    batch_size: int,
+    rate: float,
+    discriminator_filters: int = 64,
+    **model_arguments: Any,
+) -> Recipe:
     return Recipe(
         name=name,
         description=description,

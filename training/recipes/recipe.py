@@ -65,7 +65,7 @@ class Recipe:
     published: dict[str, float] = dataclasses.field(default_factory=dict)
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
         for field in ("epochs", "batch_size"):
             if getattr(self, field) < 1:

@@ -2,12 +2,15 @@
 
 import json
 import math
+import pathlib
 import time
+from typing import Any
 
 import keras
 import numpy as np
 
 from training.files import replacing, write_csv
+from training.runs.folder import RunFolder
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -23,13 +26,13 @@ class Checkpoint(keras.callbacks.Callback):
         seconds: What the saved epochs took, those of earlier processes too.
     """
 
-    def __init__(self, run):
+    def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self._run = run
-        self.history = []
+        self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         """Puts a compiled model back to where the checkpoint left it, and the history too, if there is one.
 
         Returns:
@@ -41,20 +44,21 @@ class Checkpoint(keras.callbacks.Callback):
             write_csv(self._run.history, self.history)  # what was interrupted may not have come so far
         return len(self.history)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the clock."""
         self._start = time.perf_counter() - self.seconds
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves the checkpoint and the history, unless the loss is no number."""
-        if not math.isfinite(logs["loss"]):
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", math.nan)):
             return
         self.history.append({"epoch": epoch, **{name: float(value) for name, value in logs.items()}})
         self.seconds = time.perf_counter() - self._start
         save_checkpoint(self._run.checkpoint, _variables(self.model), self.history, self.seconds)
         write_csv(self._run.history, self.history)
 
-    def raise_if_failed(self):
+    def raise_if_failed(self) -> None:
         """Raises a `ValueError` if the last epoch was not saved because its loss was no number."""
         if len(self.history) < self.params["epochs"]:
             raise ValueError(
@@ -63,18 +67,18 @@ class Checkpoint(keras.callbacks.Callback):
             )
 
 
-def _variables(model):
+def _variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def save_checkpoint(path, variables, history, seconds):
+def save_checkpoint(path: pathlib.Path, variables: list[Any], history: list[dict[str, Any]], seconds: float) -> None:
     """Saves variables, the history so far and the seconds that it took in one file, whole or not at all."""
-    arrays = {str(i): np.asarray(value) for i, value in enumerate(variables)}
+    arrays: dict[str, Any] = {str(i): np.asarray(value) for i, value in enumerate(variables)}
     with replacing(path) as partial:
         np.savez(partial, history=np.array(json.dumps(history)), seconds=np.float64(seconds), **arrays)
 
 
-def load_checkpoint(path, variables):
+def load_checkpoint(path: pathlib.Path, variables: list[Any]) -> tuple[list[dict[str, Any]], float]:
     """Reads what `save_checkpoint` wrote.
 
     Args:

@@ -55,8 +55,7 @@ def fit(
         if (labels := task.labels(data)) is not None:
             write_json(run.labels, labels)
         checkpoints = [
-            _train(task, model, recipe, part, preprocess, run)
-            for (_, model), part in zip(built, parts, strict=True)
+            _train(task, model, recipe, part, preprocess, run) for (_, model), part in zip(built, parts, strict=True)
         ]
     networks = [
         _finished(network, task, recipe, part, preprocess) for (network, _), part in zip(built, parts, strict=True)

@@ -109,7 +109,7 @@ def _differences(stored: dict[str, Any], config: dict[str, Any], prefix: str = "
         old, new = stored.get(key), config.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             lines += _differences(old, new, f"{prefix}{key}.")
-        elif old != new and not (f"{prefix}{key}" == "recipe.epochs" and isinstance(old, int) and old < new):
+        elif old != new and not (f"{prefix}{key}" == "recipe.epochs" and isinstance(old, int) and old < (new or 0)):
             lines.append(f"{prefix}{key}: {old} -> {new}")
     return lines
 
@@ -125,7 +125,7 @@ def find_finished_run(path: str | pathlib.Path) -> RunFolder:
         return run
     if run.config.exists():
         raise ValueError(
-            "`run` must be the folder of a finished run; this one is unfinished: `keras-equivariant fit RECIPE --output "
-            f"{path} --resume` goes on with it. Received: run={path}"
+            "`run` must be the folder of a finished run; this one is unfinished. To continue: `keras-equivariant fit "
+            f"RECIPE --output {path} --resume`. Received: run={path}"
         )
     raise ValueError(f"`run` must be the folder of a finished run. Received: run={path}")

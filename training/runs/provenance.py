@@ -6,15 +6,17 @@ import json
 import os
 import pathlib
 import subprocess
+from typing import Any
 
 import keras
 
 from keras_equivariant.version import __version__
+from training.recipes import Recipe
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def run_config(recipe, data_dir):
+def run_config(recipe: Recipe, data_dir: str | None) -> dict[str, Any]:
     """Returns what decides the result of a run, as JSON gives it back."""
     packages = ("keras", keras.config.backend(), "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
@@ -29,17 +31,17 @@ def run_config(recipe, data_dir):
     return json.loads(json.dumps(config))
 
 
-def _absolute(folder):
+def _absolute(folder: str) -> str:
     """The same folder from everywhere; those of object stores, such as `gs://...`, are so already."""
     return folder if "://" in folder else os.path.abspath(os.path.expanduser(folder))
 
 
-def _revision():
-    """The commit of the checkout that this file is in, or `None` where it is installed or git is not there."""
+def _revision() -> str | None:
+    """The Git commit of this checkout; `None` if the package is installed or Git is missing."""
     command = ["git", "rev-parse", "--show-toplevel", "HEAD"]
     try:
         found = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
-    # The project of another package may hold an environment with this one.
+    # In a virtual environment inside someone else's repository, Git finds a commit that is not ours.
     return found[1] if len(found) == 2 and pathlib.Path(found[0]).resolve() == _ROOT else None

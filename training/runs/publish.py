@@ -11,13 +11,13 @@ import dataclasses
 import inspect
 import pathlib
 
+import keras
 import numpy as np
 
 import zoo
-from training.runs.fit import load_trained
-from training.input.preprocessing import describe_preprocessing
 from training.files import read_json, replacing, write_json
-from training.runs.folder import find_finished_run
+from training.input.preprocessing import describe_preprocessing
+from training.runs.finished import load_run
 from zoo.pretrained import FOLDER, SUFFIX, architecture, card_path, checksum
 
 _MNIST = "MNIST (LeCun, Cortes & Burges, 1998)"
@@ -34,7 +34,7 @@ _DATA = {
 }
 
 
-def publish(path, folder=FOLDER):
+def publish(path: str | pathlib.Path, folder: str | pathlib.Path = FOLDER) -> tuple[pathlib.Path, pathlib.Path]:
     """Writes the weights of a run's model and their card.
 
     Args:
@@ -48,22 +48,22 @@ def publish(path, folder=FOLDER):
         ValueError: If the folder holds no finished run, the model's builder takes no weights, the terms of the data
             are not known, or the preprocessing does not fit into a card.
     """
-    recipe, trained, preprocess = load_trained(path)
+    run = load_run(path)
+    recipe = run.recipe
     builder = zoo.get_builder(recipe.model)
     if "weights" not in inspect.signature(builder).parameters:
         raise ValueError(f"`run` must be of a model that takes `weights`. Received: a run of {recipe.model}")
     if recipe.dataset not in _DATA:
         raise ValueError(f"`run` must be on one of {list(_DATA)}. Received: a run on {recipe.dataset}")
     description, licence = _DATA[recipe.dataset]
-    run = find_finished_run(path)
-    config = read_json(run.config)
+    config = read_json(run.folder.config)
     card = {
         "model": recipe.model,
         "weights": recipe.dataset,
         "arguments": architecture(builder, recipe.model_arguments),
-        **{key: value for key, value in read_json(run.metrics).items() if not key.endswith("_difference")},
+        **{key: value for key, value in read_json(run.folder.metrics).items() if not key.endswith("_difference")},
         "data": {"name": recipe.dataset, "description": description, "licence": licence},
-        "preprocessing": {"name": recipe.preprocessing, **describe_preprocessing(preprocess)},
+        "preprocessing": {"name": recipe.preprocessing, **describe_preprocessing(run.preprocess)},
         "recipe": dataclasses.asdict(recipe),
         "versions": config["versions"],
         "revision": config["revision"],
@@ -74,21 +74,23 @@ def publish(path, folder=FOLDER):
     # Both are ready before the first takes its place: weights are refused that their card does not know.
     with replacing(target) as partial, replacing(card_path(target)) as partial_card:
         model = builder(**recipe.model_arguments)
-        model.set_weights(trained.get_weights())
+        model.set_weights(run.model.get_weights())
         model.save_weights(partial)
         _check(builder(**{**recipe.model_arguments, "weights": partial}), model)
         write_json(partial_card, {**card, "sha256": checksum(partial)})
     return target, card_path(target)
 
 
-def _check(loaded, model):
+def _check(loaded: keras.Model, model: keras.Model) -> None:
     for new, old in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.runs.publish", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.runs.publish", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("folder", metavar="RUN", help="folder of the finished run")
     parser.add_argument("--output", default=FOLDER, metavar="DIR", help="default: that of the package's weights")
     parsed = parser.parse_args(arguments)

@@ -2,6 +2,7 @@
 
 import importlib
 import pathlib
+from typing import Any
 
 # Name: figure of the paper, what it shows.
 _STUDIES = {
@@ -16,12 +17,12 @@ _STUDIES = {
 }
 
 
-def list_studies():
+def list_studies() -> dict[str, str]:
     """Returns the names of all studies, each with one line on what it shows, as a dictionary."""
     return dict(_STUDIES)
 
 
-def run_study(name, output, seed=0, **settings):
+def run_study(name: str, output: str | pathlib.Path, seed: int = 0, **settings: Any) -> dict[str, Any]:
     """Runs a study.
 
     Args:

@@ -1,5 +1,9 @@
 """Figure 2: the entropy of k tight clusters is log2 k, and so is their mutual information with the labels."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_equivariant.entropy import diffusion_spectral_entropy, diffusion_spectral_mutual_information
@@ -9,7 +13,14 @@ from training.studies.simulated import tight_clusters
 SIGMA = 10.0
 
 
-def run(output, seed=0, points=500, runs=5, counts=(1, 2, 5, 10), times=(1, 2, 5, 10, 20, 50)):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    points: int = 500,
+    runs: int = 5,
+    counts: Sequence[int] = (1, 2, 5, 10),
+    times: Sequence[int] = (1, 2, 5, 10, 20, 50),
+) -> dict[str, Any]:
     """Measures both over the diffusion time; labels are the clusters, or random where there is one cluster.
 
     Args:

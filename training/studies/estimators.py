@@ -1,5 +1,9 @@
 """Figure 4: mutual information of Gaussian blobs by three estimators, over label corruption and dimension."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
@@ -18,7 +22,14 @@ ESTIMATORS = {
 }
 
 
-def run(output, seed=0, points=500, runs=3, shares=(0.0, 0.25, 0.5, 0.75, 1.0), dimensions=(2, 8, 32, 128, 512, 2048)):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    points: int = 500,
+    runs: int = 3,
+    shares: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    dimensions: Sequence[int] = (2, 8, 32, 128, 512, 2048),
+) -> dict[str, Any]:
     """Measures over label corruption in few and many dimensions, and over the dimension with clean labels.
 
     Args:
@@ -46,5 +57,5 @@ def run(output, seed=0, points=500, runs=3, shares=(0.0, 0.25, 0.5, 0.75, 1.0), 
     return save(output, results | {"dimension": lines}, figure)
 
 
-def _measure(rows):
+def _measure(rows: list[list[tuple[np.ndarray, np.ndarray]]]) -> dict[str, list[list[float]]]:
     return {name: [[estimate(*pair) for pair in row] for row in rows] for name, estimate in ESTIMATORS.items()}

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from training.data.images import LabelledImages, Split
 EMBEDDING = "embedding"
 
 
-def load_images(training_images, test_images):
+def load_images(training_images: int, test_images: int) -> tuple[str, LabelledImages]:
     """Loads MNIST from the folder that the environment variable KERAS_EQUIVARIANT_DATA names, or else the digits.
 
     Args:
@@ -39,7 +40,7 @@ def load_images(training_images, test_images):
     return name, LabelledImages(*parts, classes=10)
 
 
-def small_convnet(outputs=10, deviation=None):
+def small_convnet(outputs: int = 10, deviation: float | None = None) -> keras.Model:
     """Builds a network of two convolutions and an embedding of 64 values.
 
     Args:
@@ -62,13 +63,13 @@ def small_convnet(outputs=10, deviation=None):
     )
 
 
-def compile_classifier(model, learning_rate=1e-3):
+def compile_classifier(model: keras.Model, learning_rate: float = 1e-3) -> keras.Model:
     """Compiles a model for classification, and returns it."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], jit_compile=False)
     return model
 
 
-def _again(initialiser):
+def _again(initialiser: Any) -> Any:
     """An initialiser gives one object the same values twice."""
     return initialiser if isinstance(initialiser, str) else initialiser.clone()

@@ -1,9 +1,14 @@
 """Figure 9: the entropy of a network before training, and what it reaches, over the deviation of its kernels."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
+from training.data.images import Split
 from training.studies.images import compile_classifier, load_images, small_convnet
 from training.studies.results import draw_lines, new_figure, save
 
@@ -12,14 +17,14 @@ BATCH_SIZE = 50
 
 
 def run(
-    output,
-    seed=0,
-    runs=3,
-    epochs=2,
-    training_images=2500,
-    measured_images=500,
-    deviations=(0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-):
+    output: str | pathlib.Path,
+    seed: int = 0,
+    runs: int = 3,
+    epochs: int = 2,
+    training_images: int = 2500,
+    measured_images: int = 500,
+    deviations: Sequence[float] = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+) -> dict[str, Any]:
     """Trains the same network from kernels of each deviation, for the same number of epochs.
 
     Args:
@@ -55,7 +60,13 @@ def run(
     return save(output, results | {"dse": entropies.tolist(), "accuracy": accuracies.tolist()}, figure)
 
 
-def measure(model, split, sigma=SIGMA, t=TIME, clusters=None):
+def measure(
+    model: keras.Model,
+    split: Split,
+    sigma: float | str = SIGMA,
+    t: int = TIME,
+    clusters: np.ndarray | None = None,
+) -> dict[str, float]:
     """Measures a model as it is: the entries that `DiffusionSpectralEntropy` would add to the logs.
 
     Args:
@@ -71,6 +82,6 @@ def measure(model, split, sigma=SIGMA, t=TIME, clusters=None):
     callback = DiffusionSpectralEntropy(split.images, split.labels, sigma=sigma, t=t, clusters=clusters)
     callback.set_model(model)
     callback.on_train_begin()
-    entries = {}
+    entries: dict[str, float] = {}
     callback.on_epoch_end(0, entries)
     return entries

@@ -1,5 +1,9 @@
 """Figure 3 A: the entropy grows with the intrinsic dimension, where binned Shannon entropy is log2 n throughout."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_equivariant.entropy import binned_shannon_entropy, diffusion_spectral_entropy, spectral_entropy
@@ -9,7 +13,14 @@ SIGMA, TIME, NOISE = 10.0, 1, 0.1
 AMBIENT, SCALE = 2048, 5.0  # of the coordinates, so that a direction is about as wide as the kernel
 
 
-def run(output, seed=0, points=500, runs=5, dimensions=(1, 2, 4, 8, 16, 32, 64), sizes=(50, 100, 200, 400)):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    points: int = 500,
+    runs: int = 5,
+    dimensions: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
+    sizes: Sequence[int] = (50, 100, 200, 400),
+) -> dict[str, Any]:
     """Measures matrices on the way to the identity, and uniform and normal data of more and more dimensions.
 
     Args:
@@ -43,14 +54,14 @@ def run(output, seed=0, points=500, runs=5, dimensions=(1, 2, 4, 8, 16, 32, 64),
     return save(output, settings | {"matrices": matrices} | measured, figure)
 
 
-def _mixed(random, n, share):
+def _mixed(random: np.random.Generator, n: int, share: float) -> float:
     """The entropy of a random positive matrix mixed with the identity, both of trace 1."""
     factor = random.normal(size=(n, n))
     matrix = factor @ factor.T
     return spectral_entropy((1 - share) * matrix / np.trace(matrix) + share * np.eye(n) / n)
 
 
-def _embed(random, x):
+def _embed(random: np.random.Generator, x: np.ndarray) -> np.ndarray:
     """Turns points of few coordinates into points of many, with noise."""
     axes = np.linalg.qr(random.normal(size=(AMBIENT, x.shape[1])))[0]
     return SCALE * x @ axes.T + NOISE * random.normal(size=(len(x), AMBIENT))

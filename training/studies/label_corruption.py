@@ -1,5 +1,9 @@
 """Figure 3 B: mutual information of trees with their branches falls to 0 as the labels are shuffled."""
 
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
@@ -13,7 +17,14 @@ from training.studies.simulated import corrupt, tree
 SIGMA, TIME = 10.0, 2
 
 
-def run(output, seed=0, points=500, runs=5, branches=(2, 5, 10), shares=(0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    points: int = 500,
+    runs: int = 5,
+    branches: Sequence[int] = (2, 5, 10),
+    shares: Sequence[float] = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0),
+) -> dict[str, Any]:
     """Measures it for trees of some numbers of branches, beside binned Shannon information.
 
     Args:

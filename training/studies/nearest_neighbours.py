@@ -1,11 +1,12 @@
 """Mutual information by nearest neighbours, for comparison."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import digamma
 from sklearn.neighbors import KDTree, NearestNeighbors
 
 
-def nearest_neighbour_mutual_information(x, labels, neighbours=3):
+def nearest_neighbour_mutual_information(x: ArrayLike, labels: ArrayLike, neighbours: int = 3) -> float:
     """Estimates the mutual information between vectors and labels from distances to nearest neighbours.
 
         I = psi(n) + psi(k) - mean psi(n_y) - mean psi(m)

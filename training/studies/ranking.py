@@ -1,13 +1,18 @@
 """Figure 10: how well the entropies of models, measured without training any, go with their accuracy."""
 
 import itertools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import scipy.stats
+from matplotlib.figure import Figure
 
 import zoo
 from keras_equivariant.entropy import cluster_reference
+from training.data.images import Split
 from training.model.batch_norm import reestimate_batch_norm
 from training.studies.images import compile_classifier, load_images
 from training.studies.initialisation import measure
@@ -20,7 +25,13 @@ MODELS = (("z2cnn", 4), ("z2cnn", 10), ("p4cnn", 3), ("p4cnn_rotation_pooling", 
 QUANTITIES = {"dse": "DSE of Z", "dsmi_x": "DSMI of Z and inputs", "dsmi_y": "DSMI of Z and labels"}
 
 
-def run(output, seed=0, models=MODELS, steps=(0, 20, 60, 180), measured_images=500):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    models: Sequence[tuple[str, int]] = MODELS,
+    steps: Sequence[int] = (0, 20, 60, 180),
+    measured_images: int = 500,
+) -> dict[str, Any]:
     """Ranks models of the zoo, each trained by itself, from initial weights of its own, for some number of steps.
 
     The statistics of batch normalisation are estimated anew before measuring: after few steps, the moving averages
@@ -55,7 +66,7 @@ def run(output, seed=0, models=MODELS, steps=(0, 20, 60, 180), measured_images=5
     return save(output, results | {"models": rows, "correlations": correlations}, _draw(rows, correlations))
 
 
-def _draw(rows, correlations):
+def _draw(rows: dict[str, list[dict[str, Any]]], correlations: dict[str, dict[str, dict[str, float]]]) -> Figure:
     figure, axes = new_figure(len(QUANTITIES), rows=len(rows))
     panels = iter(axes)
     for sigma, of_sigma in rows.items():
@@ -72,7 +83,9 @@ def _draw(rows, correlations):
     return figure
 
 
-def rank(models, split, clusters=10, sigma=10.0):
+def rank(
+    models: list[keras.Model], split: Split, clusters: int | np.ndarray = 10, sigma: float | str = 10.0
+) -> list[dict[str, Any]]:
     """Measures any Keras classifiers on the same images.
 
     Args:
@@ -94,7 +107,7 @@ def rank(models, split, clusters=10, sigma=10.0):
     return rows
 
 
-def correlate(rows):
+def correlate(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Correlates each quantity of `rank` with the accuracy, over the models that could be measured.
 
     Returns:

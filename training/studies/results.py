@@ -1,15 +1,19 @@
 """What the studies share: results as JSON, and line charts."""
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from training.files import write_json
 from training.pictures.curves import save_figure
 
 
-def save(output, results, figure):
+def save(output: str | pathlib.Path, results: dict[str, Any], figure: Figure) -> dict[str, Any]:
     """Writes `figure.png` and then `results.json` into a folder, and returns the results."""
     folder = pathlib.Path(output)
     save_figure(figure, folder / "figure.png")
@@ -17,13 +21,15 @@ def save(output, results, figure):
     return results
 
 
-def new_figure(columns, rows=1):
+def new_figure(columns: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure and its axes, a flat list."""
     figure = Figure(figsize=(4.5 * columns, 3.6 * rows), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def draw_lines(axes, x, lines, title, xlabel, ylabel, **scales):
+def draw_lines(
+    axes: Axes, x: ArrayLike, lines: Mapping[str, ArrayLike], title: str, xlabel: str, ylabel: str, **scales: Any
+) -> None:
     """Draws lines with a band of one standard deviation.
 
     Args:

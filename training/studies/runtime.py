@@ -1,6 +1,9 @@
 """Figure 5: how long the estimators of mutual information take, over the dimension."""
 
+import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +12,13 @@ from training.studies.results import draw_lines, new_figure, save
 from training.studies.simulated import blobs
 
 
-def run(output, seed=0, points=500, runs=3, dimensions=(2, 8, 32, 128, 512, 2048)):
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    points: int = 500,
+    runs: int = 3,
+    dimensions: Sequence[int] = (2, 8, 32, 128, 512, 2048),
+) -> dict[str, Any]:
     """Times each estimator, in turn, on the same blobs. The first of the runs warms up, and is not counted.
 
     Args:

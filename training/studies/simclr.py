@@ -1,9 +1,13 @@
 """Contrastive training of two views of each image (SimCLR)."""
 
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_equivariant.typing import Tensor
 from training.data.transforms import rotate, shift_and_flip
 
 _LARGEST_SHIFT, _LARGEST_ANGLE = 4, 0.35  # pixels and radians: a digit turned or shifted by less remains that digit
@@ -26,11 +30,11 @@ class PairLoss(keras.losses.Loss):
         [Chen et al., 2020](https://arxiv.org/abs/2002.05709), equation 1.
     """
 
-    def __init__(self, temperature=0.5, name="pair_loss", **kwargs):
+    def __init__(self, temperature: float = 0.5, name: str = "pair_loss", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.temperature = temperature
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         z = ops.normalize(y_pred, axis=-1)
         views = ops.shape(z)[0]
         similarities = ops.matmul(z, ops.transpose(z)) / self.temperature
@@ -38,11 +42,11 @@ class PairLoss(keras.losses.Loss):
         partners = (ops.arange(views) + views // 2) % views
         return keras.losses.sparse_categorical_crossentropy(partners, similarities, from_logits=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
 
 
-def pairs_of_views(images, batch_size, seed):
+def pairs_of_views(images: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
     """Batches for one epoch: two views of each image, turned and shifted at random.
 
     Args:
@@ -54,14 +58,14 @@ def pairs_of_views(images, batch_size, seed):
         A `tf.data.Dataset` of `(views, labels)`, the labels being zeros.
     """
 
-    def view(batch, key):
+    def view(batch: Tensor, key: Tensor) -> Tensor:
         angle_key, shift_key = tf.unstack(tf.random.split(key))
-        count = tf.shape(batch)[0]
+        count: Any = tf.shape(batch)[0]
         angles = tf.random.stateless_uniform((count,), angle_key, -_LARGEST_ANGLE, _LARGEST_ANGLE)
         shifts = tf.random.stateless_uniform((count, 2), shift_key, -_LARGEST_SHIFT, _LARGEST_SHIFT + 1, tf.int32)
         return shift_and_flip(rotate(batch, angles), tf.pad(shifts, [(0, 0), (0, 1)]))
 
-    def both(batch, key):
+    def both(batch: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         first, second = tf.unstack(tf.random.split(key))
         return tf.concat([view(batch, first), view(batch, second)], axis=0), tf.zeros((2 * batch_size,))
 

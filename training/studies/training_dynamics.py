@@ -1,10 +1,16 @@
 """Figures 6 to 8: entropy and mutual information of the embedding, as three kinds of training go on."""
 
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from keras_equivariant.entropy import cluster_reference
+from training.data.images import Split
 from training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
 from training.studies.results import draw_lines, new_figure, save
 from training.studies.simclr import PairLoss, pairs_of_views
@@ -24,12 +30,22 @@ REPORTED = {
     "dsmi_x": "rises in all three, on MNIST",
 }
 
+Callbacks = list[keras.callbacks.Callback]
 
-def run(output, seed=0, runs=3, epochs=10, training_images=5000, memorised_images=500, measured_images=1000):
+
+def run(
+    output: str | pathlib.Path,
+    seed: int = 0,
+    runs: int = 3,
+    epochs: int = 10,
+    training_images: int = 5000,
+    memorised_images: int = 500,
+    measured_images: int = 1000,
+) -> dict[str, Any]:
     """Trains a small network in each way, and measures before the training and after each epoch.
 
-    What is measured are images that no network has seen, with their true labels. Random labels are to be learned by
-    heart, so they are those of a few images, shown again and again for as many steps in all.
+    What is measured are images that no network has seen, with their true labels. The run with random labels must
+    memorise, so it uses few images, repeated to give the same number of steps.
 
     Args:
         output: Folder for the results.
@@ -67,7 +83,7 @@ def run(output, seed=0, runs=3, epochs=10, training_images=5000, memorised_image
     return save(output, settings | {"measured": measured}, _draw(measured, epochs))
 
 
-def _draw(measured, epochs):
+def _draw(measured: dict[str, dict[str, dict[str, list]]], epochs: int) -> Figure:
     figure, axes = new_figure(len(PANELS), rows=len(measured))
     panels = iter(axes)
     for sigma, ways in measured.items():
@@ -81,25 +97,26 @@ def _draw(measured, epochs):
 class _Measurements(DiffusionSpectralEntropy):
     """Keeps the measurements, and takes one before the training."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
-        self.entries = []
+        self.entries: list[dict[str, Any]] = []
         self.on_epoch_end(0, {})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = {} if logs is None else logs
         super().on_epoch_end(epoch, logs)
         self.entries.append(dict(logs))
 
 
-def _supervised(train, epochs, seed, callbacks):
+def _supervised(train: Split, epochs: int, seed: int, callbacks: Callbacks) -> keras.callbacks.History:
     model = compile_classifier(small_convnet())
     return model.fit(train.images, train.labels, BATCH_SIZE, epochs, verbose=0, callbacks=callbacks)
 
 
-def _random_labels(count):
-    """Training on so many images with labels drawn at random, each as often as makes up for the others."""
+def _random_labels(count: int) -> Callable[[Split, int, int, Callbacks], keras.callbacks.History]:
+    """Training on that many images with random labels, repeated to the size of the training set."""
 
-    def train_by_heart(train, epochs, seed, callbacks):
+    def train_by_heart(train: Split, epochs: int, seed: int, callbacks: Callbacks) -> keras.callbacks.History:
         labels = np.random.default_rng(seed).integers(10, size=count)
         repeated = np.arange(len(train)) % count
         model = compile_classifier(small_convnet())
@@ -109,7 +126,7 @@ def _random_labels(count):
     return train_by_heart
 
 
-def _simclr(train, epochs, seed, callbacks):
+def _simclr(train: Split, epochs: int, seed: int, callbacks: Callbacks) -> keras.callbacks.History:
     model = small_convnet(outputs=32)
     model.compile(keras.optimizers.Adam(1e-3), PairLoss(), jit_compile=False)
     views = pairs_of_views(train.images, BATCH_SIZE, seed)

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 import keras
@@ -18,7 +18,10 @@ from training.recipes import Recipe
 
 Data = TypeVar("Data")
 Batches = tf.data.Dataset
+Labels = list[str] | None  # names of the classes; None where there are none
+Prepare = Preprocessing | None  # None if all of the preprocessing is in the network
 BySaturation = dict[str, dict[str, float]]
+Models = dict[str, tuple[keras.Model, Prepare]]  # of some runs, by their names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Part:
     """
 
     name: str
-    train: Sized
-    validation: Sized | None = None
+    train: Any  # has a length
+    validation: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +153,7 @@ class Task(abc.ABC, Generic[Data]):
         """Names of the classes in their order, or `None` where there are no classes."""
         return None
 
-    def fit_preprocessing(self, recipe: Recipe, data: Data) -> Preprocessing | None:
+    def fit_preprocessing(self, recipe: Recipe, data: Data) -> Prepare:
         """What is done to images before the network sees them; `None` if all of it is in the network."""
         return None
 
@@ -172,12 +175,7 @@ class Task(abc.ABC, Generic[Data]):
 
     @abc.abstractmethod
     def batches(
-        self,
-        recipe: Recipe,
-        part: Part,
-        preprocess: Preprocessing | None,
-        epoch: int,
-        workers: tuple[int, int] = (1, 0),
+        self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         """Training batches `(inputs, targets)` from an epoch on, without end. They depend on the seed and the epoch.
 
@@ -189,11 +187,11 @@ class Task(abc.ABC, Generic[Data]):
             workers: Number of processes that train together, and which of them this is.
         """
 
-    def validation(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> Batches | None:
+    def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         """Batches that watch the training, or `None`."""
         return None
 
-    def callbacks(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> list[keras.callbacks.Callback]:
+    def callbacks(self, recipe: Recipe, part: Part, preprocess: Prepare) -> list[keras.callbacks.Callback]:
         """More callbacks for the training."""
         return []
 
@@ -211,9 +209,7 @@ class Task(abc.ABC, Generic[Data]):
         return self.examples(data, count)
 
     @abc.abstractmethod
-    def evaluate(
-        self, recipe: Recipe, model: keras.Model, data: Data, preprocess: Preprocessing | None
-    ) -> dict[str, Any]:
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: Data, preprocess: Prepare) -> dict[str, Any]:
         """Tests the model of a run: what goes into `metrics.json`."""
 
     @abc.abstractmethod
@@ -222,16 +218,14 @@ class Task(abc.ABC, Generic[Data]):
         figure: FigureBase,
         model: keras.Model,
         data: Data,
-        preprocess: Preprocessing | None,
+        preprocess: Prepare,
         history: list[dict[str, float]],
         metrics: dict[str, Any],
     ) -> None:
         """Draws the report of a run into an empty figure."""
 
     @abc.abstractmethod
-    def predict(
-        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
-    ) -> Prediction:
+    def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         """What the model of a run says of a picture.
 
         Args:
@@ -266,9 +260,7 @@ class Task(abc.ABC, Generic[Data]):
         """
         raise ValueError(f"The run must have been tested under coloured light. Received: {label}")
 
-    def draw_under_light(
-        self, figure: FigureBase, models: dict[str, tuple[keras.Model, Preprocessing | None]], data: Data, count: int
-    ) -> None:
+    def draw_under_light(self, figure: FigureBase, models: Models, data: Data, count: int) -> None:
         """Draws some test images under coloured light, and what models say of them.
 
         Args:

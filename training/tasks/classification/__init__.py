@@ -17,7 +17,7 @@ from training.model.network import create_network
 from training.recipes import Recipe
 from training.tasks.classification import pictures
 from training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Part, Prediction, Task
+from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
 
 _ENTROPY_IMAGES = 500
 
@@ -55,19 +55,21 @@ class Classification(Task[LabelledImages]):
     def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
         return create_network(recipe, data.train.first(1).images.shape[1:], (data.classes,))
 
-    def batches(self, recipe, part, preprocess, epoch, workers=(1, 0)) -> Batches:
+    def batches(
+        self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
+    ) -> Batches:
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
         return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
 
-    def validation(self, recipe: Recipe, part: Part, preprocess: Preprocessing | None) -> Batches | None:
+    def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
             return None
         return get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE).cache()
 
-    def callbacks(self, recipe, part, preprocess) -> list[keras.callbacks.Callback]:
+    def callbacks(self, recipe: Recipe, part: Part, preprocess: Prepare) -> list[keras.callbacks.Callback]:
         """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
         shown = (part.train if part.validation is None else part.validation).first(_ENTROPY_IMAGES)
-        images = np.asarray(preprocess(shown.scaled_images()))
+        images = np.asarray((preprocess or Unchanged())(shown.scaled_images()))
         entropy = DiffusionSpectralEntropy(images, shown.labels, sigma="median", clusters=None, batch_size=BATCH_SIZE)
         return [entropy]
 
@@ -81,7 +83,7 @@ class Classification(Task[LabelledImages]):
         images, labels = zip(*batches.as_numpy_iterator(), strict=True)
         return np.concatenate(images), np.concatenate(labels)
 
-    def evaluate(self, recipe, model, data, preprocess) -> dict[str, Any]:
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
         return evaluate(recipe.evaluation, model, data, preprocess)
 
     def draw(
@@ -89,19 +91,20 @@ class Classification(Task[LabelledImages]):
         figure: FigureBase,
         model: keras.Model,
         data: LabelledImages,
-        preprocess: Preprocessing | None,
+        preprocess: Prepare,
         history: list[dict[str, float]],
         metrics: dict[str, Any],
     ) -> None:
         pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
 
-    def predict(
-        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
-    ) -> Prediction:
+    def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         height, width, channels = model.input_shape[1:]
-        image = image if channels == 3 else tf.image.rgb_to_grayscale(image)
-        image = tf.clip_by_value(tf.image.resize_with_pad(image, height, width, antialias=True), 0.0, 1.0)
-        outputs = model(np.asarray((preprocess or Unchanged())(image[None])))
+        images = image[None] if channels == 3 else tf.image.rgb_to_grayscale(image[None])
+        scale = min(height / image.shape[0], width / image.shape[1])
+        size = [max(1, round(scale * side)) for side in image.shape[:2]]
+        images = tf.clip_by_value(tf.image.resize(images, size, antialias=True), 0.0, 1.0)
+        images = tf.image.resize_with_crop_or_pad(images, height, width)
+        outputs = model(np.asarray((preprocess or Unchanged())(images)))
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(outputs, "float32")))[0]
         names = labels or [str(k) for k in range(len(probabilities))]
         best = int(probabilities.argmax())
@@ -120,7 +123,7 @@ class Classification(Task[LabelledImages]):
         found = {line: metrics[key] for key, line in lines.items() if key in metrics}
         return found or super().by_saturation(label, metrics)
 
-    def draw_under_light(self, figure, models, data, count) -> None:
+    def draw_under_light(self, figure: FigureBase, models: Models, data: LabelledImages, count: int) -> None:
         pictures.draw_under_light(figure, models, data, count, self.labels(data))
 
 

@@ -135,7 +135,7 @@ def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
 def _draw_classes(axes: Axes, probabilities: np.ndarray, label: int, names: list[str]) -> None:
     """Bars of the most probable classes, the true one in another colour."""
     classes = np.argsort(-probabilities, kind="stable")[:_SHOWN_CLASSES]
-    positions = -np.arange(len(classes))
+    positions = range(0, -len(classes), -1)
     axes.barh(positions, probabilities[classes], color=[_ORANGE if k == label else _BLUE for k in classes], alpha=0.6)
     for position, k in zip(positions, classes, strict=True):
         axes.text(0.02, position, names[k], va="center", fontsize=8)

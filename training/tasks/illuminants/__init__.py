@@ -13,13 +13,13 @@ from training.data.files import check_not_black
 from training.data.images import Split
 from training.data.nus import shrink
 from training.input.pipelines import training_batches
-from training.input.preprocessing import Preprocessing, Unchanged
+from training.input.preprocessing import Unchanged
 from training.model.network import create_network
 from training.recipes import Recipe
 from training.tasks.illuminants import pictures
 from training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
 from training.tasks.illuminants.images import LitImages, fill, load, visible_pixels
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Part, Prediction, Task
+from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
 
 
 class Illuminants(Task[LitImages]):
@@ -47,7 +47,9 @@ class Illuminants(Task[LitImages]):
         x = LogRGB()(inputs) if recipe.preprocessing == "linear_log_rgb" else inputs
         return keras.Model(inputs, network(x), name=name)
 
-    def batches(self, recipe, part, preprocess, epoch, workers=(1, 0)) -> Batches:
+    def batches(
+        self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
+    ) -> Batches:
         split = Split(fill(part.train.images, visible_pixels(part.train.images)), part.train.lights)
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
         return training_batches(split, Unchanged(), *how, initial_epoch=epoch, workers=workers)
@@ -62,7 +64,7 @@ class Illuminants(Task[LitImages]):
         images = data.images[:count]
         return fill(images, visible_pixels(images)), data.lights[:count]
 
-    def evaluate(self, recipe, model, data, preprocess) -> dict[str, Any]:
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: LitImages, preprocess: Prepare) -> dict[str, Any]:
         models = _networks(model)
         errors = cross_validated_errors(models, data)
         medians = {saturation: row["median"] for saturation, row in errors["network"].items()}
@@ -74,12 +76,18 @@ class Illuminants(Task[LitImages]):
             "equivariance_error": deviation_from_equivariance(models, data),
         }
 
-    def draw(self, figure: FigureBase, model, data, preprocess, history, metrics) -> None:
+    def draw(
+        self,
+        figure: FigureBase,
+        model: keras.Model,
+        data: LitImages,
+        preprocess: Prepare,
+        history: list[dict[str, float]],
+        metrics: dict[str, Any],
+    ) -> None:
         pictures.draw_report(figure, _networks(model), data, history, metrics)
 
-    def predict(
-        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
-    ) -> Prediction:
+    def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         """The light, in linear RGB with a mean of one, and the picture without its colour."""
         check_not_black(image, "it")
         size = model.input_shape[1]
@@ -92,7 +100,7 @@ class Illuminants(Task[LitImages]):
             raise ValueError(f"The estimate must be positive to be taken out. Received: {light}")
         light = light / light.mean()
         corrected = np.clip(linear / light.astype("float32"), 0, 1)
-        values = {"prediction": " ".join(f"{value:.3f}" for value in light)}
+        values: dict[str, Any] = {"prediction": " ".join(f"{value:.3f}" for value in light)}
         values |= dict(zip(("red", "green", "blue"), light.tolist(), strict=True))
         return Prediction(f"light {values['prediction']}", values, np.asarray(ApplyGamma()(corrected)))
 
@@ -109,7 +117,7 @@ class Illuminants(Task[LitImages]):
             lines[name if method.startswith("network") else method] = medians
         return lines
 
-    def draw_under_light(self, figure, models, data, count) -> None:
+    def draw_under_light(self, figure: FigureBase, models: Models, data: LitImages, count: int) -> None:
         networks = {label: _networks(model) for label, (model, _) in models.items()}
         pictures.draw_corrections(figure, networks, data, count)
 

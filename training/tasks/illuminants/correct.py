@@ -13,7 +13,9 @@ from training.runs.finished import load_model, read_recipe
 from training.tasks.illuminants.images import fill, visible_pixels
 
 
-def correct(run, photograph, output, raw=False):
+def correct(
+    run: str | pathlib.Path, photograph: str | pathlib.Path, output: str | pathlib.Path, raw: bool = False
+) -> np.ndarray:
     """Estimates the colour of the light of a photograph and takes it out.
 
     Args:

@@ -64,7 +64,7 @@ def load(name: str, data_dir: str | None = None) -> LitImages:
     from training.data.nus import Nus
 
     builder = {"colorchecker": ColorChecker, "nus": Nus}[name](data_dir=data_dir)
-    splits = from_tfds.load_arrays(builder, list(FOLDS), data_dir)
+    splits: Any = from_tfds.load_arrays(builder, list(FOLDS), data_dir)
     images, lights = (np.concatenate([split[key] for split in splits]) for key in ("image", "light"))
     return LitImages(images, lights, np.repeat(np.arange(len(splits)), [len(split["image"]) for split in splits]))
 
@@ -80,7 +80,7 @@ def visible_pixels(images: np.ndarray, floor: float | None = None) -> np.ndarray
     Returns:
         Boolean array `(n, height, width)`.
     """
-    return (images > 0).all(-1) if floor is None else (images >= floor).all(-1)
+    return np.all(images > 0 if floor is None else images >= floor, axis=-1)
 
 
 def fill(images: np.ndarray, visible: np.ndarray) -> np.ndarray:

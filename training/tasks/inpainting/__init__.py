@@ -11,7 +11,6 @@ from matplotlib.figure import FigureBase
 import zoo
 from keras_equivariant.layers import ApplyGamma, LogRGB, RemoveGamma
 from training.data.files import check_not_black
-from training.input.preprocessing import Preprocessing
 from training.model.network import create_network
 from training.recipes import Recipe
 from training.tasks.inpainting import pictures
@@ -27,7 +26,7 @@ from training.tasks.inpainting.images import (
     load,
     training_batches,
 )
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Part, Prediction, Task
+from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
 
 Data = tuple[Photographs, Photographs]  # to train on and to test on
 
@@ -72,14 +71,16 @@ class Inpainting(Task[Data]):
     def loss(self, recipe: Recipe) -> None:
         """None: `Adversarial` has its own."""
 
-    def batches(self, recipe, part, preprocess, epoch, workers=(1, 0)) -> Batches:
+    def batches(
+        self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
+    ) -> Batches:
         return training_batches(part.train, recipe.batch_size, recipe.seed, epoch)
 
     def examples(self, data: Data, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         crops = central_crops(data[0] if split == "train" else data[1], count)
         return np.asarray(erase(crops)), 2 * np.asarray(ApplyGamma()(centre(crops))) - 1
 
-    def evaluate(self, recipe, model, data, preprocess) -> dict[str, Any]:
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: Data, preprocess: Prepare) -> dict[str, Any]:
         images = central_crops(data[1])
         ratios = measure(model, images)
         discriminator = zoo.context_discriminator(recipe.loss["config"]["discriminator_filters"])
@@ -91,12 +92,18 @@ class Inpainting(Task[Data]):
             **ratios,
         }
 
-    def draw(self, figure: FigureBase, model, data, preprocess, history, metrics) -> None:
+    def draw(
+        self,
+        figure: FigureBase,
+        model: keras.Model,
+        data: Data,
+        preprocess: Prepare,
+        history: list[dict[str, float]],
+        metrics: dict[str, Any],
+    ) -> None:
         pictures.draw_report(figure, model, central_crops(data[1]), history, metrics)
 
-    def predict(
-        self, model: keras.Model, image: np.ndarray, preprocess: Preprocessing | None, labels: list[str] | None
-    ) -> Prediction:
+    def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         """Paints the centre of the picture's central square, reduced to the size of the network, as if it were lost."""
         check_not_black(image, "it")
         side = min(image.shape[:2])
@@ -122,7 +129,7 @@ class Inpainting(Task[Data]):
             "mean colour, light taken out": metrics["mean_psnr_by_saturation"],
         }
 
-    def draw_under_light(self, figure, models, data, count) -> None:
+    def draw_under_light(self, figure: FigureBase, models: Models, data: Data, count: int) -> None:
         networks = {label: model for label, (model, _) in models.items()}
         pictures.draw_centres(figure, networks, central_crops(data[1]), count)
 
