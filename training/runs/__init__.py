@@ -1,0 +1,1 @@
+"""What every run does, whatever its task."""
