@@ -85,8 +85,7 @@ def preprocessing_of(path):
 
 
 def table_of(path):
-    rows, _ = compare_runs([path])
-    return [format_table(rows, "markdown")]
+    return [format_table(compare_runs([path]))]
 
 
 def zoo_weights_of(path):

@@ -127,7 +127,8 @@ RATIOS = {
 def test_what_runs_share_is_drawn_once(recipe, metrics, title, scale, expected, tmp_path, monkeypatch, drawn):
     """And each task draws its own pictures."""
     received = []
-    paths = [made_up(tmp_path / name, recipe, metrics) for name in "ab"]
+    other = json.loads(json.dumps(metrics).replace("5.0", "7.0").replace("10.0", "13.0"))
+    paths = [made_up(tmp_path / "a", recipe, metrics), made_up(tmp_path / "b", recipe, other)]
     task = lights.get_task(get_recipe(recipe).task)
     monkeypatch.setattr(type(task), "draw_under_light", lambda self, *arguments: received.append(arguments))
     run = types.SimpleNamespace(model="model", preprocess=None, load_data=lambda data_dir: f"data in {data_dir}")
@@ -135,6 +136,8 @@ def test_what_runs_share_is_drawn_once(recipe, metrics, title, scale, expected, 
     lights.draw_lights(paths, "folder", 5, "somewhere")
     axes, lines = lines_of(drawn["saturations.png"])
     assert list(lines) == expected
+    shared = lines.get("grey-world") or lines["mean colour, light taken out"]
+    assert shared[0][1] in (5.0, 10.0), "that of the first run"
     assert (axes.get_ylabel(), axes.get_yscale()) == (title, scale)
     models = {"a": ("model", None), "b": ("model", None)}
     assert received == [(drawn["pictures.png"], models, "data in somewhere", 5)]

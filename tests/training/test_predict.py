@@ -231,14 +231,14 @@ def test_the_contact_sheet(count, with_pictures, columns, classifier, pictures, 
     monkeypatch.setattr(type(get_task("classification")), "predict", said)
     monkeypatch.setattr(training.pictures.curves, "save_figure", lambda figure, path: figures.append(figure))
     for i in range(count):
-        Image.fromarray(grey((600, 300), i)).save(pictures / f"${i:02}$ of all.png")
+        Image.fromarray(grey((600, 300), i)).save(pictures / f"{i:02} $_$ of all.png")
     predict(classifier, [pictures], tmp_path / "out")
     axes, wide = figures[0].axes, 1 + with_pictures
     assert axes[0].get_subplotspec().get_gridspec().ncols == columns
     shown = [ax for ax in axes if ax.images]
     assert len(shown) == wide * min(count, SHOWN)
     for i, ax in enumerate(shown[::wide]):
-        assert ax.get_title() == f"${i:02}$ of all.png\nmean {grey((600, 300), i).mean() / 255:.3f}"
+        assert ax.get_title() == f"{i:02} $_$ of all.png\nmean {grey((600, 300), i).mean() / 255:.3f}"
         drawn = ax.images[0].get_array()
         assert max(drawn.shape) <= 300
         np.testing.assert_allclose(drawn[..., 0], grey((600, 300), i)[::2, ::2] / 255, atol=1e-6)
