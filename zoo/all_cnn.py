@@ -15,7 +15,7 @@ from keras import layers
 
 from keras_equivariant.layers import GridCentring2D
 from keras_equivariant.typing import Shape
-from zoo.p4m_resnet import DOWNSAMPLINGS, HEADS, as_published, check_choice, convolution, mean_features
+from zoo.cifar10_parts import DOWNSAMPLINGS, HEADS, as_published, check_choice, convolution, mean_features
 from zoo.registry import register
 
 
@@ -55,7 +55,16 @@ def all_cnn_c(
     1369738
     """
     return _all_cnn(
-        input_shape, classes, filters, None, None, downsampling, dropout, input_dropout, batch_normalization, name
+        input_shape=input_shape,
+        classes=classes,
+        filters=filters,
+        symmetry=None,
+        head=None,
+        downsampling=downsampling,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        batch_normalization=batch_normalization,
+        name=name,
     )
 
 
@@ -103,7 +112,16 @@ def p4_all_cnn_c(
     1369738
     """
     return _all_cnn(
-        input_shape, classes, filters, symmetry, head, downsampling, dropout, input_dropout, batch_normalization, name
+        input_shape=input_shape,
+        classes=classes,
+        filters=filters,
+        symmetry=symmetry,
+        head=head,
+        downsampling=downsampling,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        batch_normalization=batch_normalization,
+        name=name,
     )
 
 
@@ -131,12 +149,21 @@ def p4m_all_cnn_c(
     1218826
     """
     return _all_cnn(
-        input_shape, classes, filters, symmetry, head, downsampling, dropout, input_dropout, batch_normalization, name
+        input_shape=input_shape,
+        classes=classes,
+        filters=filters,
+        symmetry=symmetry,
+        head=head,
+        downsampling=downsampling,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        batch_normalization=batch_normalization,
+        name=name,
     )
 
 
 def _all_cnn(
-    input_shape, classes, filters, symmetry, head, downsampling, dropout, input_dropout, batch_normalization, name
+    *, input_shape, classes, filters, symmetry, head, downsampling, dropout, input_dropout, batch_normalization, name
 ):
     if len(filters) != 2:
         raise ValueError(f"`filters` must be two numbers. Received: filters={filters}")

@@ -9,22 +9,15 @@ its 7.2 million parameters.
 Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.2.
 """
 
-import contextlib
-import warnings
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 from keras import layers
 
-from keras_equivariant.layers import GridCentring2D, GroupConv2D
-from keras_equivariant.sampling import EquivarianceWarning
-from keras_equivariant.typing import Shape, Size, Tensor
+from keras_equivariant.layers import GridCentring2D
+from keras_equivariant.typing import Shape
+from zoo.cifar10_parts import DOWNSAMPLINGS, HEADS, as_published, check_choice, convolution, mean_features
 from zoo.registry import register
-
-HEADS = ("oriented", "invariant")
-DOWNSAMPLINGS = ("strided", "centred")
-_INITIALIZER = "he_normal"
 
 
 @register
@@ -178,34 +171,3 @@ def _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling,
                 x = layers.Add()([convolve(normalise(x), channels, 3), shortcut])
     x = mean_features(normalise(x), symmetry, head)
     return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name=name)
-
-
-def convolution(channels: int, size: Size, symmetry: str | None, **arguments: Any) -> keras.layers.Layer:
-    """A planar convolution, or one on a symmetry group."""
-    if symmetry is None:
-        return layers.Conv2D(channels, size, kernel_initializer=_INITIALIZER, **arguments)
-    return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER, **arguments)
-
-
-def mean_features(x: Tensor, symmetry: str | None, head: str | None) -> Tensor:
-    """The mean of each map: over space, and with the invariant head over orientations too."""
-    if symmetry is None:
-        return layers.GlobalAveragePooling2D()(x)
-    if head == "invariant":
-        return layers.GlobalAveragePooling3D()(x)
-    height, width, orientations, channels = x.shape[1:]
-    return layers.GlobalAveragePooling2D()(layers.Reshape((height, width, orientations * channels))(x))
-
-
-@contextlib.contextmanager
-def as_published() -> Iterator[None]:
-    """Silences the warning that a published network's strides break its symmetry: its documentation says so."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EquivarianceWarning)
-        yield
-
-
-def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:
-    """Raises a `ValueError` unless the value is among the choices."""
-    if value not in choices:
-        raise ValueError(f"`{argument}` must be one of {choices}. Received: {argument}={value!r}")
