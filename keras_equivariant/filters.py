@@ -100,7 +100,8 @@ def _mask(group, kernel_size):
     """The taps that stay inside the kernel under every element."""
     mask = group.interior(kernel_size)
     inside = np.argwhere(mask)
-    # A tap on two opposite edges of each axis; otherwise a smaller kernel would do the same, and was hardly meant.
+    # A tap on two opposite edges of each axis; otherwise the kernel is effectively smaller than `kernel_size`, which is
+    # surely a mistake.
     if not mask.any() or tuple(inside.max(axis=0) - inside.min(axis=0) + 1) != kernel_size:
         hexagonal = not all(map(group.permutes_axes, range(group.order)))
         raise ValueError(

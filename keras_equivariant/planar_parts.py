@@ -29,7 +29,7 @@ _ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, ker
 _NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
 
 
-# For the model being lowered: the names that its own layers have and none has taken over yet, and all that are taken.
+# For the model being lowered: (names of the original layers not yet reused, all names in use).
 _names: contextvars.ContextVar[tuple[set[str], set[str]]] = contextvars.ContextVar("names")
 
 

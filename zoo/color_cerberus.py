@@ -59,7 +59,7 @@ def color_cerberus(
         x = layers.MaxPooling2D(2)(x)
     x = layers.Conv2D(bottleneck, 1, activation="relu", kernel_initializer=_INITIALIZER)(x)
     x = layers.Dense(units, activation="relu", kernel_initializer=_INITIALIZER)(layers.Flatten()(x))
-    # The first estimates are white: a rectifier that starts at zero for all images has no gradient to leave it by.
+    # The first estimates are white: a ReLU that outputs zero for every image has zero gradient and never recovers.
     outputs = layers.Dense(
         3, activation="relu", kernel_initializer="zeros", bias_initializer="ones", name="illuminant"
     )(x)

@@ -80,14 +80,14 @@ def architecture(builder: Callable[..., Any], arguments: Mapping[str, Any]) -> d
 
 
 def pretrained(builder: Callable[Arguments, keras.Model]) -> Callable[Arguments, keras.Model]:
-    """Makes a builder fill its model with what its argument `weights` names; the builder itself does not use it.
+    """Decorator: loads the weights named by the builder's argument `weights`; the builder itself ignores it.
 
     Args:
         builder: Function that returns a `keras.Model` and has an argument `weights`, by default `None`.
 
     Returns:
         The builder, which raises a `ValueError` if `weights` is neither `None` nor the name of weights that come with
-        the package nor the path of a `.weights.h5` file; or the file is damaged, not the one that its card tells of,
+        the package nor the path of a `.weights.h5` file; or the file is damaged, not the one that its card describes,
         or of another architecture.
     """
 
@@ -147,7 +147,7 @@ def _listed(values, keys):
 
 
 def _load(model, path):
-    """Reads a file into a new model, which nobody sees if that fails."""
+    """Loads a weights file into a new model; on failure the model is discarded."""
     try:
         shapes = _shapes(path)
     except (OSError, RuntimeError) as error:
