@@ -1,4 +1,4 @@
-"""What the library and the zoo offer names the types of its arguments and results."""
+"""What the library, the zoo and the training offer names the types of its arguments and results."""
 
 import importlib
 import inspect
@@ -7,12 +7,15 @@ import pkgutil
 import pytest
 
 import keras_equivariant
+import training
 import zoo
 
+NOT_YET = ("training.data", "training.input.augmentations", "training.input.pipelines", "training.tasks.regression")
 MODULES = [
     importlib.import_module(found.name)
-    for package in (keras_equivariant, zoo)
+    for package in (keras_equivariant, zoo, training)
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not found.name.endswith("__main__") and not found.name.startswith(NOT_YET)
 ]
 
 
@@ -54,4 +57,6 @@ def test_nothing_is_forgotten():
         "keras_equivariant.layers.group_convolution:GroupConvolution.__init__",
         "keras_equivariant.layers.offset_conv:OffsetConv2D.__init__",
         "zoo.rotated_mnist:p4cnn",
+        "training.runs.fit:fit",
+        "training.tasks.task:Task.evaluate",
     } <= names
