@@ -255,7 +255,7 @@ except SystemExit as exit_:
         (
             ["evaluate", "{unfinished}"],
             2,
-            "this one is unfinished: .*RECIPE --output .* --resume`",
+            "this one is unfinished.*RECIPE --output .* --resume`",
         ),
         (
             ["export", "{finished}", "--output", "x", "--format", "onx"],
