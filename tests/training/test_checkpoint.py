@@ -4,8 +4,8 @@ import keras
 import pytest
 from helpers import random_array
 
-from training import checkpoint as module
 from training.files import write_csv
+from training.runs import checkpoint as module
 from training.runs.checkpoint import Checkpoint
 from training.runs.folder import RunFolder
 

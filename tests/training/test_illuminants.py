@@ -7,8 +7,8 @@ from helpers import relative_error
 
 import zoo
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
-from training import illuminants
 from training.data import LabelledImages, Split
+from training.input import coloured_light
 from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe
 from training.tasks.classification.evaluation import get_evaluation
@@ -39,16 +39,19 @@ def test_light_is_an_offset_after_the_preprocessing():
 def test_jitter_changes_what_it_says():
     x = images(3, 4)
     neutral = np.array([[1, 1, 1, 0]] * 3, "float32")
-    np.testing.assert_allclose(illuminants.jitter(x, neutral), x, atol=1e-5)
-    turned = illuminants.jitter(x, neutral + np.array([0, 0, -0.5, 0.25], "float32")).numpy()
+    np.testing.assert_allclose(coloured_light.jitter(x, neutral), x, atol=1e-5)
+    turned = coloured_light.jitter(x, neutral + np.array([0, 0, -0.5, 0.25], "float32")).numpy()
     for before, after in zip(x.reshape(-1, 3), turned.reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before)
         np.testing.assert_allclose(after, colorsys.hsv_to_rgb((hue + 0.25) % 1, 0.5 * saturation, value), atol=1e-4)
-    np.testing.assert_allclose(illuminants.jitter(x, neutral * [[0.5, 1, 1, 0]]), x / 2, atol=1e-5)
-    flat = illuminants.jitter(x, neutral * [[1, 0, 1, 0]]).numpy()
-    assert np.ptp(flat, axis=(1, 2, 3)).max() < 1e-5, "without contrast, one grey"
-    drawn = illuminants.draw_jitter(tf.constant([1, 2], tf.int64), 1000).numpy()
-    np.testing.assert_array_equal(drawn, illuminants.draw_jitter(tf.constant([1, 2], tf.int64), 1000))
+    np.testing.assert_allclose(coloured_light.jitter(x, neutral * [[0.5, 1, 1, 0]]), x / 2, atol=1e-5)
+    grey = (x @ np.array([0.2989, 0.587, 0.114], "float32")).mean((1, 2))[:, None, None, None]
+    for contrast in (0.0, 0.6, 1.3):
+        found = coloured_light.jitter(x, neutral * [[1, contrast, 1, 0]])
+        expected = np.clip(grey + contrast * (x - grey), 0, 1)
+        np.testing.assert_allclose(found, expected, atol=1e-4, err_msg="about the mean grey of each image")
+    drawn = coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 1000).numpy()
+    np.testing.assert_array_equal(drawn, coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 1000))
     assert drawn[:, :3].min() > 0.6 and drawn[:, :3].max() < 1.4 and np.abs(drawn[:, 3]).max() < 0.1
     assert np.unique(drawn[:, 0]).size > 900
 
@@ -62,7 +65,7 @@ def test_an_offset_equivariant_network_errs_alike_under_any_light():
     data = LabelledImages(Split(x, labels), Split(x, labels), 4)
     found = get_evaluation("saturations").test(model, data, preprocess)
     assert found["test_error"] == 25
-    assert list(found["test_error_by_saturation"]) == [str(s) for s in illuminants.SATURATIONS]
+    assert list(found["test_error_by_saturation"]) == [str(s) for s in coloured_light.SATURATIONS]
     assert {found["test_error_by_saturation"][s] for s in ("0.0", "0.5", "0.9")} == {25}
     assert "adapted_error_by_saturation" not in found
 
@@ -70,7 +73,7 @@ def test_an_offset_equivariant_network_errs_alike_under_any_light():
 def test_bytes_and_floats_are_lit_alike():
     x = (255 * images(4)).astype("uint8")
     batches = [
-        next(iter(illuminants.lit_batches(Split(v, np.arange(4)), lambda images: images, 4, 0.5)))[0]
+        next(iter(coloured_light.lit_batches(Split(v, np.arange(4)), lambda images: images, 4, 0.5)))[0]
         for v in (x, x.astype("float32") / 255)
     ]
     assert relative_error(*batches) < 1e-6
@@ -90,7 +93,7 @@ def test_an_ordinary_model_in_an_adapter():
     )
     adapted = OffsetAdapter(keras.Model(inputs, model(y)), invariant=True)
     expected = np.asarray(adapted(np.asarray(LogRGB()(RemoveGamma()(x)))))
-    same_light = illuminants.SameLight(preprocess, logs.mean)
+    same_light = coloured_light.SameLight(preprocess, logs.mean)
     assert relative_error(model(same_light(x)), expected) < 1e-4
     labels = expected.argmax(axis=1)
     labels[:10] = (labels[:10] + 1) % 4

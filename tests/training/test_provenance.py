@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from keras_equivariant import __version__
-from training import provenance
 from training.recipes import get_recipe
+from training.runs import provenance
 
 RECIPE = get_recipe("rotated_digits")
 

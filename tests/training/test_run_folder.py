@@ -9,6 +9,10 @@ from training.runs.folder import find_finished_run, open_run
 CONFIG = {"recipe": {"name": "a", "epochs": 3}, "versions": {"keras": "3"}}
 
 
+def with_epochs(epochs):
+    return {**CONFIG, "recipe": {"name": "a", "epochs": epochs}}
+
+
 def test_a_new_run_stores_its_configuration(tmp_path):
     run = open_run(tmp_path / "some" / "run", CONFIG)
     assert read_json(run.config) == CONFIG
@@ -18,10 +22,27 @@ def test_a_new_run_stores_its_configuration(tmp_path):
 def test_a_finished_run_is_never_overwritten(tmp_path):
     run = open_run(tmp_path, CONFIG)
     write_json(run.metrics, {})
-    for resume in (False, True):
-        with pytest.raises(ValueError, match="already holds a finished run"):
-            open_run(tmp_path, CONFIG, resume)
+    with pytest.raises(ValueError, match="already holds a finished run"):
+        open_run(tmp_path, CONFIG)
+    for config in (CONFIG, with_epochs(2)):
+        with pytest.raises(ValueError, match="`epochs` must be above those of the finished run, 3, for it to go on"):
+            open_run(tmp_path, config, resume=True)
     assert find_finished_run(tmp_path).path == tmp_path
+    assert read_json(run.config) == CONFIG
+
+
+def test_a_finished_run_goes_on_for_more_epochs_and_counts_as_unfinished(tmp_path):
+    run = open_run(tmp_path, CONFIG)
+    write_json(run.metrics, {})
+    with pytest.raises(ValueError, match="already holds a finished run.*add --resume and more --epochs"):
+        open_run(tmp_path, with_epochs(4))
+    with pytest.raises(ValueError, match="Received: recipe.name: a -> b"):
+        open_run(tmp_path, {**CONFIG, "recipe": {"name": "b", "epochs": 4}}, resume=True)
+    assert run.finished, "what is refused changes nothing"
+    open_run(tmp_path, with_epochs(4), resume=True)
+    assert read_json(run.config) == with_epochs(4)
+    with pytest.raises(ValueError, match="this one is unfinished.*--resume`"):
+        find_finished_run(tmp_path)
 
 
 def test_an_unfinished_run_is_resumed_only_when_asked_and_unchanged(tmp_path):
@@ -29,8 +50,8 @@ def test_an_unfinished_run_is_resumed_only_when_asked_and_unchanged(tmp_path):
     with pytest.raises(ValueError, match="holds an unfinished run: add --resume"):
         open_run(tmp_path, CONFIG)
     assert open_run(tmp_path, CONFIG, resume=True).path == tmp_path
-    with pytest.raises(ValueError, match="Received: recipe.epochs: 3 -> 4"):
-        open_run(tmp_path, {**CONFIG, "recipe": {"name": "a", "epochs": 4}}, resume=True)
+    with pytest.raises(ValueError, match="Received: recipe.epochs: 3 -> 2"):
+        open_run(tmp_path, with_epochs(2), resume=True)
     with pytest.raises(ValueError, match="Received: versions.keras: 3 -> 4"):
         open_run(tmp_path, {**CONFIG, "versions": {"keras": "4"}}, resume=True)
 
