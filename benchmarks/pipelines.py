@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from training.data import Split, StreamedSplit
+from training.data.images import Split
+from training.data.streamed import StreamedSplit
 from training.input.pipelines import training_batches
 from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe, list_recipes

@@ -7,7 +7,8 @@ import pytest
 from made_up_data import prepare, small_images
 
 from training import data as datasets
-from training.data import LabelledImages, Split, from_tfds
+from training.data import from_tfds
+from training.data.images import LabelledImages, Split
 
 tfds = pytest.importorskip("tensorflow_datasets")
 

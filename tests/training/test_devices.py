@@ -30,7 +30,7 @@ if distribution == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
 import keras
-from training.data import Split
+from training.data.images import Split
 from training.model.devices import distributed, workers
 from training.runs.fit import build_model
 from training.input.pipelines import training_batches

@@ -7,7 +7,7 @@ from helpers import relative_error
 
 import zoo
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
-from training.data import LabelledImages, Split
+from training.data.images import LabelledImages, Split
 from training.input import coloured_light
 from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from training import cli
-from training.data import LabelledImages, Split
+from training.data.images import LabelledImages, Split
 from training.input.preprocessing import Standardise
 from training.recipes import get_recipe
 from training.runs import lights

@@ -4,9 +4,9 @@ import tensorflow as tf
 from helpers import random_array
 
 from keras_equivariant.equivariance import transform_image
-from training import augmentations
-from training.data import Split
+from training.data.images import Split
 from training.data.transforms import rotate, shift_and_flip
+from training.input import augmentations
 from training.input.augmentations import Augmentation, get_augmentation, list_augmentations
 from training.input.pipelines import rotated_batches, test_batches, training_batches
 from training.input.preprocessing import Standardise, fit_preprocessing

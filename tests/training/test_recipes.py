@@ -10,7 +10,8 @@ from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 
 import zoo
 from training import illuminants
-from training.data import StreamedSplit, list_datasets, rotated_mnist
+from training.data import list_datasets, rotated_mnist
+from training.data.streamed import StreamedSplit
 from training.input.pipelines import training_batches
 from training.input.preprocessing import fit_preprocessing, list_preprocessings
 from training.recipes import Recipe, get_recipe, list_recipes

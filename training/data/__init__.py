@@ -1,40 +1,56 @@
-"""Data sets, by name."""
+"""Data sets, by name. Importing this imports no data set: each has a line below, and is imported when it is loaded."""
 
-from training.data import digits, from_tfds
-from training.data.images import LabelledImages, Split
-from training.data.streamed import StreamedSplit
+from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-def _rotated_mnist(data_dir):
-    from_tfds.import_tfds()
-    from training.data.rotated_mnist import RotatedMnist, check_source
-
-    builder = RotatedMnist(data_dir=data_dir)
-    data = from_tfds.load(builder, data_dir)
-    check_source(builder)
-    return data
+if TYPE_CHECKING:
+    from training.data.images import LabelledImages
 
 
-def _from_tfds(name):
-    return lambda data_dir: from_tfds.load(name, data_dir)
+def _of(module: str, function: str, *arguments: str) -> Callable[[str | None], LabelledImages]:
+    """A loader, a function of the folder of data sets, in a module that is imported when it is called."""
+
+    def load(data_dir: str | None) -> LabelledImages:
+        loader = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+        return loader(*arguments, data_dir)
+
+    return load
 
 
+def _rotated_mnist(data_dir: str | None) -> LabelledImages:
+    from training.data.from_tfds import import_tfds
+
+    import_tfds()  # which says how to install it
+    return _of("rotated_mnist", "load")(data_dir)
+
+
+_tfds = functools.partial(_of, "from_tfds", "load")
 _LOADERS = {
-    "digits": digits.load,
-    "mnist": _from_tfds("mnist"),
+    "digits": _of("digits", "load"),
+    "mnist": _tfds("mnist"),
     "rotated_mnist": _rotated_mnist,
-    "cifar10": _from_tfds("cifar10"),
-    "stl10": _from_tfds("stl10"),
-    "imagenet2012": lambda data_dir: from_tfds.stream("imagenet2012", data_dir),
+    "cifar10": _tfds("cifar10"),
+    "stl10": _tfds("stl10"),
+    "imagenet2012": _of("from_tfds", "stream", "imagenet2012"),
 }
+_WITHOUT_FOLDER = ("digits",)
 
 
-def list_datasets():
-    """Returns the names of all data sets."""
+def list_datasets() -> list[str]:
+    """Returns the names of all data sets of labelled images."""
     return list(_LOADERS)
 
 
-def load(name, data_dir=None):
+def reads_folder(name: Any) -> bool:
+    """Whether a data set, of any task, is read from the folder of data sets."""
+    return name not in _WITHOUT_FOLDER
+
+
+def load(name: str, data_dir: str | None = None) -> LabelledImages:
     """Loads a data set.
 
     Args:
@@ -50,6 +66,3 @@ def load(name, data_dir=None):
     if name not in _LOADERS:
         raise ValueError(f"`dataset` must be one of {list_datasets()}. Received: dataset={name!r}")
     return _LOADERS[name](data_dir)
-
-
-__all__ = ["LabelledImages", "Split", "StreamedSplit", "list_datasets", "load"]

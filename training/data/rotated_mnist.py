@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from training.data import from_tfds
+from training.data.images import LabelledImages
 from training.data.transforms import rotate
 
 _FILES = {
@@ -55,6 +57,14 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, examples):
         yield from examples
+
+
+def load(data_dir: str | None = None) -> LabelledImages:
+    """Loads the images, made first if need be."""
+    builder = RotatedMnist(data_dir=data_dir)
+    data = from_tfds.load(builder, data_dir)
+    check_source(builder)
+    return data
 
 
 def check_source(builder):

@@ -9,8 +9,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from training.data import StreamedSplit
-from training.data.streamed import centre_crop
+from training.data.streamed import StreamedSplit, centre_crop
 from training.data.transforms import rotate, scaled
 from training.input.augmentations import get_augmentation
 
