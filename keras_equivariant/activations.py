@@ -114,17 +114,22 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
         [Martins & Astudillo, 2016](https://arxiv.org/abs/1602.02068), algorithm 1.
     """
     x = ops.moveaxis(ops.convert_to_tensor(x), axis, -1)
+    dtype = x.dtype
+    if "float16" in str(dtype):  # or bfloat16: too few bits to add numbers up in
+        x = ops.cast(x, "float32")
     count = x.shape[-1]
     descending = ops.flip(ops.sort(x, axis=-1), axis=-1)
     ranks = ops.convert_to_tensor(np.arange(1, count + 1), dtype=x.dtype)
     # A product with a triangle of ones: PyTorch's cumulative sum leaves float64.
     triangle = ops.convert_to_tensor(np.triu(np.ones((count, count))), dtype=x.dtype)
-    sums = ops.einsum("...i,ij->...j", descending, triangle)
+    # The axes are named: on some processors, TensorFlow gets an ellipsis wrong.
+    others = "abcdefgh"[: len(x.shape) - 1]
+    sums = ops.einsum(f"{others}i,ij->{others}j", descending, triangle)
     # The first entries in descending order, as many as stay positive when their own surplus over 1 is taken off.
     positive = ops.cast(1 + ranks * descending > sums, x.dtype)
     surplus = ops.sum(positive * descending, axis=-1, keepdims=True) - 1
     y = ops.relu(x - surplus / ops.sum(positive, axis=-1, keepdims=True))
-    return ops.moveaxis(y, -1, axis)
+    return ops.cast(ops.moveaxis(y, -1, axis), dtype)
 
 
 def _check_positive(**numbers):

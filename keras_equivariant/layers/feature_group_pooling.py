@@ -13,6 +13,7 @@ from keras_equivariant.layers.feature_groups import (
     group_means,
     positions,
     projected,
+    times_matrix,
 )
 from keras_equivariant.typing import Shape, Tensor
 
@@ -86,7 +87,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         if self.reduction == "linear":
             if self.scope == "global":
                 inputs = ops.cast(channel_sums(inputs) / positions(inputs), self.compute_dtype)
-            return ops.einsum("...i,io->...o", inputs, self.kernel)
+            return times_matrix(inputs, self.kernel)
         block = inputs.shape[-1] // self.feature_groups
         x = ops.reshape(inputs, (-1, *ops.shape(inputs)[1:-1], self.feature_groups, block))
         if self.reduction == "mean":

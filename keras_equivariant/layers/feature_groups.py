@@ -132,6 +132,18 @@ def rectified(x: Tensor, means: Tensor) -> Tensor:
     return shifted(ops.relu(shifted(x, -means)), means)
 
 
+def times_matrix(x: Tensor, matrix: Tensor) -> Tensor:
+    """Multiplies the last axis of x, `(batch, ..., channels)`, by a matrix `(channels, new_channels)`.
+
+    As a product of two matrices, because TensorFlow gets products of more axes wrong in 16 bits on some processors, and
+    by `ops.einsum`, because `ops.matmul` computes float64 in float32 on PyTorch.
+    """
+    if len(x.shape) == 2:
+        return ops.einsum("bi,io->bo", x, matrix)
+    rows = ops.reshape(x, (-1, x.shape[-1]))
+    return ops.reshape(ops.einsum("bi,io->bo", rows, matrix), (*ops.shape(x)[:-1], matrix.shape[-1]))
+
+
 def projected(initializer: Initializer, projection: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """An initialiser whose values are projected."""
     draw = keras.initializers.get(initializer)

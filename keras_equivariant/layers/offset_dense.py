@@ -3,9 +3,8 @@
 from typing import Any
 
 import keras
-from keras import ops
 
-from keras_equivariant.layers.feature_groups import ProjectedKernel
+from keras_equivariant.layers.feature_groups import ProjectedKernel, times_matrix
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 _NOT_QUANTISED = (
@@ -96,8 +95,7 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         self.supports_masking = self.activation in (None, keras.activations.linear)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        # On PyTorch, `ops.matmul` computes float64 in float32.
-        return self._finish(ops.einsum("...i,io->...o", inputs, self.kernel))
+        return self._finish(times_matrix(inputs, self.kernel))
 
     def quantize(self, mode: str | None = None, **kwargs: Any) -> None:
         # What `keras.Model.quantize` takes for a layer to leave as it is, with a warning.
