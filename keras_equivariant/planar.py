@@ -6,11 +6,15 @@ import keras
 import numpy as np
 
 from keras_equivariant.layers import (
+    ApplyGamma,
     CosetPooling,
     GridCentring2D,
     GroupAveragePooling2D,
     GroupConv2D,
     GroupMaxPooling2D,
+    LogRGB,
+    RandomIlluminant,
+    RemoveGamma,
 )
 from keras_equivariant.planar_classic import CLASSIC_LAYERS, apply_activation, lower_classic_layer
 from keras_equivariant.planar_offset import OFFSET_LAYERS, POINTWISE, lower_offset_layer
@@ -31,6 +35,9 @@ from keras_equivariant.planar_parts import (
 )
 from keras_equivariant.symmetry import get_symmetry
 
+# No layer of Keras takes a logarithm or a power; the operations of Keras that these are made of do.
+_COLOURS = (ApplyGamma, LogRGB, RemoveGamma)
+
 
 def to_planar(model: keras.Model) -> keras.Model:
     """Makes an ordinary convolutional network of an equivariant one, for deployment.
@@ -44,8 +51,8 @@ def to_planar(model: keras.Model) -> keras.Model:
         model: A functional or sequential `keras.Model` of our layers and Keras', in any precision.
 
     Returns:
-        A functional `keras.Model` of Keras layers with the same inputs and outputs, in 32 bits, or 64 if the model's
-        weights are.
+        A functional `keras.Model` of Keras layers, and of Keras operations for the arithmetic of colours, with the same
+        inputs and outputs, in 32 bits, or 64 if the model's weights are.
 
     Raises:
         ValueError: If the model is of another kind, or has a layer that cannot be lowered, or an operation that is no
@@ -131,6 +138,12 @@ class _Lowering:
         inputs: Any = args[0] if len(args) == 1 else args
         merged = id(inputs) in self._orientations
         if isinstance(layer, INACTIVE):
+            return inputs
+        if type(layer) in _COLOURS:
+            return self._keep(layer.call(inputs), self._of(inputs))
+        if type(layer) is RandomIlluminant:
+            if layer.in_prediction:
+                raise Refused("it draws random lights in prediction too")
             return inputs
         if isinstance(layer, OFFSET_LAYERS):
             return self._offset_layer(layer, inputs)
