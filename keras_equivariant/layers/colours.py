@@ -47,8 +47,7 @@ def remove_gamma(x: Tensor) -> Tensor:
 
 def apply_gamma(x: Tensor) -> Tensor:
     """From linear RGB to sRGB."""
-    # The tensors stand first: Keras rounds a number that stands before a symbolic tensor to 32 bits.
-    return _choose(x <= 0.0031308, x * 12.92, at_least(x, 0.0031308) ** (1 / 2.4) * 1.055 - 0.055)
+    return _choose(x <= 0.0031308, 12.92 * x, 1.055 * at_least(x, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def light(hue: Tensor, saturation: float) -> Tensor:

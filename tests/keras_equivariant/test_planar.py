@@ -333,13 +333,17 @@ def colour_values(*shape):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layer_class", [LogRGB, InverseLogRGB, RemoveGamma, ApplyGamma])
-def test_colours(layer_class, dtype, tensorflow_backend):
+@pytest.mark.parametrize(
+    "layer_class, tolerance",
+    # Keras' operation rounds the factor of the gamma to 32 bits.
+    [(LogRGB, 1e-14), (InverseLogRGB, 1e-14), (RemoveGamma, 1e-14), (ApplyGamma, 1e-7)],
+)
+def test_colours(layer_class, tolerance, dtype, tensorflow_backend):
     inputs = keras.Input((4, 5, 3), dtype=dtype)
     # The precision of a model is that of its weights.
     model = keras.Model(inputs, layers.Dense(3, dtype=dtype)(layer_class(dtype=dtype)(inputs)))
     x = colour_values(2, 4, 5, 3).astype(dtype)
-    assert relative_error(to_planar(model)(x), model(x)) < {"float32": 1e-6, "float64": 1e-14}[dtype]
+    assert relative_error(to_planar(model)(x), model(x)) < {"float32": 1e-6, "float64": tolerance}[dtype]
 
 
 def estimator():
