@@ -14,14 +14,14 @@ import time
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from training.input.pipelines import training_batches
 from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe
-from training.runs.fit import build_model, load_data
+from training.runs.fit import build
+from training.tasks import get_task
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 
@@ -51,11 +51,11 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     arguments = parser.parse_args()
     recipe = get_recipe("rotated_mnist")
-    data = load_data(recipe, arguments.data_dir)
+    task = get_task(recipe.task)
+    data = task.load(recipe, arguments.data_dir)
     preprocess = fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
-    keras.utils.set_random_seed(0)
     steps = len(data.train) // recipe.batch_size
-    model = build_model(recipe, steps)
+    _, model = build(task, recipe, data, task.parts(data)[0])
     images = np.asarray(preprocess(data.train.scaled_images(arguments.points)))
     callback = Timed(images, data.train.labels[: arguments.points], sigma="median")
     batches = training_batches(data.train, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from training.data.rotated_mnist import load_upright
-from training.runs.fit import load_trained
+from training.runs.finished import load_run
 
 
 def turned(image, angle, order):
@@ -33,10 +33,12 @@ def main():
     arguments = parser.parse_args()
     images, labels, angles = (array[12_000 : 12_000 + arguments.images] for array in load_upright(arguments.data_dir))
     for run in arguments.runs:
-        _, model, preprocess = load_trained(run)
+        loaded = load_run(run)
         for order in (0, 1, 3):
             tested = np.stack([turned(image, angle, order) for image, angle in zip(images, angles, strict=True)])
-            logits = model.predict(np.asarray(preprocess(tested / np.float32(255))), batch_size=500, verbose=0)
+            logits = loaded.model.predict(
+                np.asarray(loaded.preprocess(tested / np.float32(255))), batch_size=500, verbose=0
+            )
             print(f"{run}: order {order}, {100 * (logits.argmax(-1) != labels).mean():.2f} %", flush=True)
 
 

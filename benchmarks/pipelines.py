@@ -15,17 +15,18 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 import zoo
-from training.data.images import Split
+from training.data.images import LabelledImages, Split
 from training.data.streamed import StreamedSplit
 from training.input.pipelines import training_batches
 from training.input.preprocessing import fit_preprocessing
 from training.recipes import get_recipe, list_recipes
-from training.runs.fit import build_model
+from training.runs.fit import build
+from training.tasks import get_task
+from training.tasks.task import Part
 
 COUNT = 12_000
 WARM_UP = 5  # steps that do not count
@@ -64,8 +65,8 @@ def measure(name, seconds, rounds, folder):
     preprocess = fit_preprocessing(recipe.preprocessing, split.first(COUNT // 10).scaled_images())
     batches = iter(training_batches(split, preprocess, recipe.augmentation, recipe.batch_size, recipe.seed))
     images, labels = (array.numpy() for array in next(batches))
-    keras.utils.set_random_seed(0)
-    model = build_model(recipe, steps=100)
+    data = LabelledImages(split, split, model.output_shape[-1])
+    _, model = build(get_task(recipe.task), recipe, data, Part("", range(100 * recipe.batch_size)))
     steps = (lambda: next(batches), lambda: model.train_on_batch(images, labels))
     rates = [[images_a_second(step, recipe.batch_size, seconds) for step in steps] for _ in range(rounds)]
     pipeline, training = np.median(rates, axis=0).tolist()

@@ -6,12 +6,14 @@ from runs import finished_run
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 from keras_equivariant.planar import to_planar
-from training import cli, quantisation
+from training import cli
+from training.export import quantise as quantisation
 from training.export.formats import export
 from training.input.preprocessing import fit_preprocessing, list_preprocessings
 from training.model.network import in_float32
 from training.runs.export import assemble, export_run
-from training.runs.fit import load_run
+from training.runs.finished import load_run
+from training.tasks import get_task
 
 NARROW = {"filters": 3}
 
@@ -61,8 +63,8 @@ def test_an_export_is_compared_with_what_is_asked_for(tmp_path):
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "float64"])
 def test_other_precisions_are_rebuilt(precision, tmp_path):
     run = finished_run(tmp_path / "run", "rotated_digits", model_arguments=NARROW, precision=precision)
-    recipe, model, data, preprocess = load_run(run)
-    rebuilt = in_float32(model, recipe)
+    model = load_run(run).model
+    rebuilt = in_float32(model)
     assert {layer.compute_dtype for layer in rebuilt.layers} == {"float32"}
     for new, old in zip(rebuilt.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old.astype("float32"))
@@ -71,8 +73,8 @@ def test_other_precisions_are_rebuilt(precision, tmp_path):
 
 
 def test_models_in_32_bits_stay_as_they_are(digits_run):
-    recipe, model, *_ = load_run(digits_run)
-    assert in_float32(model, recipe) is model
+    model = load_run(digits_run).model
+    assert in_float32(model) is model
 
 
 def test_a_file_with_everything_inside(digits_run, tmp_path, capsys):
@@ -80,8 +82,8 @@ def test_a_file_with_everything_inside(digits_run, tmp_path, capsys):
     arguments = ["--format", "keras", "--planar", "--preprocessing", "inside", "--softmax", "--output", str(file)]
     assert cli.main(["export", str(digits_run), *arguments]) == 0
     assert "the same outputs as the run's model" in capsys.readouterr().out
-    _, model, data, preprocess = load_run(digits_run)
-    images = data.test.scaled_images(5)
+    loaded = load_run(digits_run)
+    images = loaded.load_data().test.scaled_images(5)
     np.save(tmp_path / "x.npy", images)
     code = """
 import sys
@@ -91,15 +93,16 @@ model = keras.models.load_model(sys.argv[1] + "/all.keras")
 np.save(sys.argv[1] + "/y.npy", model(np.load(sys.argv[1] + "/x.npy")))
 """
     run_python(code, tmp_path)
-    expected = keras.ops.softmax(model(preprocess(images)))
+    expected = keras.ops.softmax(loaded.model(loaded.preprocess(images)))
     assert relative_error(np.load(tmp_path / "y.npy"), expected) < 1e-5
     assert np.load(tmp_path / "y.npy").sum(axis=1) == pytest.approx(np.ones(5), rel=1e-5)
 
 
-def test_logarithms_cannot_be_inside_a_plain_keras_file(tmp_path):
-    run = finished_run(tmp_path / "run", "cifar10_light", dataset="digits", model_arguments={"blocks": 1})
-    with pytest.raises(ValueError, match="must be 'outside', or another format. Received: preprocessing='inside'"):
-        export_run(run, tmp_path / "m.keras", "keras", planar=True, preprocessing="inside")
+def test_a_softmax_is_for_classifiers(tmp_path):
+    recipe = {"model_arguments": {"filters": (3, 3, 3), "bottleneck": 3, "units": 6}}
+    run = finished_run(tmp_path / "run", "colorchecker", **recipe)
+    with pytest.raises(ValueError, match="`softmax` is for classifiers. Received: softmax=True"):
+        export_run(run, tmp_path / "m.keras", "keras", softmax=True)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the converter, about its own code
@@ -110,7 +113,8 @@ def test_8_bit_integers(digits_run, tmp_path, capsys):
     assert cli.main(["export", str(digits_run), *arguments]) == 0
     printed = capsys.readouterr().out
     assert f"{file.stat().st_size:,} bytes" in printed
-    agreement = float(printed.split("predicts for ")[1].split(" %")[0])
+    assert "on 2,000 test images it agrees" in printed and "test error" in printed
+    agreement = float(printed.split("model to ")[1].split(" %")[0])
     assert 90 <= agreement <= 100
     details = interpreter.Interpreter(str(file)).get_tensor_details()
     kernels = [tensor["dtype"] for tensor in details if len(tensor["shape"]) == 4 and tensor["shape"][0] == 12]
@@ -125,7 +129,8 @@ def test_8_bit_integers_that_predict_something_else_are_not_kept(tmp_path, monke
     expected = to_numpy(model(images))
     monkeypatch.setattr(quantisation, "load", lambda path, file_format: lambda inputs: -expected)
     with pytest.raises(ValueError, match="for 90% of the images or more. Received: 0.0%"):
-        quantisation.quantise(model, tmp_path / "m.tflite", images, images, expected, np.zeros(20))
+        agreement = get_task("classification").agreement
+        quantisation.quantise(model, tmp_path / "m.tflite", images, images, expected, agreement, len)
     assert not list(tmp_path.iterdir())
 
 

@@ -30,9 +30,11 @@ if distribution == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
 import keras
-from training.data.images import Split
+from training.data.images import LabelledImages, Split
 from training.model.devices import distributed, workers
-from training.runs.fit import build_model
+from training.runs.fit import build
+from training.tasks import get_task
+from training.tasks.task import Part
 from training.input.pipelines import training_batches
 from training.input.preprocessing import Standardise
 from training.recipes import get_recipe
@@ -45,12 +47,12 @@ distribution = None if distribution == "none" else distribution
 recipe = dataclasses.replace(recipe, optimizer=optimizer, schedule=None, distribution=distribution)
 keras.config.set_floatx(precision)
 with distributed(recipe.distribution):
-    keras.utils.set_random_seed(0)
-    model = build_model(recipe, steps=20)
-    start = [np.asarray(variable) for variable in model.trainable_variables]
     rng = np.random.default_rng(0)
-    shape = (40, *model.input_shape[1:])
-    split = Split(rng.uniform(size=shape).astype("float32"), rng.integers(0, 10, 40))
+    side, channels = (32, 3) if "resnet" in recipe.model else (28, 1)
+    split = Split(rng.uniform(size=(40, side, side, channels)).astype("float32"), rng.integers(0, 10, 40))
+    data = LabelledImages(split, split, 10)
+    _, model = build(get_task(recipe.task), recipe, data, Part("", range(20 * recipe.batch_size)))
+    start = [np.asarray(variable) for variable in model.trainable_variables]
     batches = training_batches(split, Standardise(0.5, 0.3), ["rotate"], 8, seed=0, workers=workers(distribution))
     model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
     np.savez(output, *[np.asarray(weight) for weight in model.get_weights()])

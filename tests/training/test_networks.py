@@ -1,14 +1,17 @@
 import keras
 import numpy as np
 import pytest
+from runs import compiled_model
 
+from training.data.images import LabelledImages, Split
 from training.model.network import computing_in, create_network, in_float32
 from training.recipes import get_recipe
-from training.runs.fit import build_model
-from training.tasks.illuminants import fit as illumination
+from training.runs.fit import fit
+from training.tasks import illuminants, inpainting
 from training.tasks.illuminants.images import LitImages
-from training.tasks.inpainting import fit as inpainting
 from training.tasks.inpainting.images import Photographs
+
+SHAPES = (28, 28, 1), (10,)
 
 
 @pytest.mark.parametrize(
@@ -16,16 +19,17 @@ from training.tasks.inpainting.images import Photographs
 )
 def test_jax_compiles_in_any_case(backend, jit, compiled, monkeypatch):
     recipe = get_recipe("rotated_digits", model="z2cnn", jit=jit)
+    split = Split(np.zeros((2, 28, 28, 1), "float32"), np.zeros(2, int))
     monkeypatch.setattr(keras.config, "backend", lambda: backend)
-    assert build_model(recipe, 1).jit_compile is compiled
+    assert compiled_model(recipe, LabelledImages(split, split, 10), 1).jit_compile is compiled
 
 
 def test_a_network_takes_the_arguments_of_the_recipe():
     recipe = get_recipe("rotated_digits", model_arguments={"filters": 3})
-    assert create_network(recipe, classes=4).output_shape == (None, 4)
-    assert create_network(recipe).count_params() < 5000
+    assert create_network(recipe, (28, 28, 1), (4,), classes=4).output_shape == (None, 4)
+    assert create_network(recipe, *SHAPES).count_params() < 5000
     with pytest.raises(ValueError, match="'rotated_digits' and its arguments .*paths.* Received: model='p4cnn'"):
-        create_network(recipe, paths=2)
+        create_network(recipe, *SHAPES, paths=2)
 
 
 def test_the_precision_is_set_back():
@@ -35,23 +39,24 @@ def test_the_precision_is_set_back():
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_a_painter_in_mixed_precision_can_be_rebuilt_in_32_bits():
+def test_a_network_in_mixed_precision_is_copied_in_32_bits():
     mixed = get_recipe("inpainting", precision="mixed_bfloat16", model_arguments={"filters": 3, "bottleneck": 3})
     with computing_in("mixed_bfloat16"):
-        painter = inpainting._painter(mixed)
-    rebuilt = in_float32(painter, mixed, inpainting._painter)
-    assert {layer.dtype_policy.name for layer in painter.layers} != {"float32"}
+        network = inpainting.TASK.network(mixed, None, "")
+    rebuilt = in_float32(network)
+    assert {layer.dtype_policy.name for layer in network.layers} != {"float32"}
     generators = [layer for layer in rebuilt.layers if isinstance(layer, keras.Model)]
     assert {layer.dtype_policy.name for model in (rebuilt, *generators) for layer in model.layers} == {"float32"}
-    for new, old in zip(rebuilt.get_weights(), painter.get_weights(), strict=True):
+    for new, old in zip(rebuilt.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old)
+    assert in_float32(rebuilt) is rebuilt
 
 
 @pytest.fixture
 def made_up_data(monkeypatch, tensorflow_backend):
     lit = LitImages(np.ones((9, 64, 64, 3), "float32"), np.ones((9, 3), "float32"), np.arange(9) % 3)
     photographs = Photographs.join([np.ones((128, 128, 3), "uint8")] * 4)
-    monkeypatch.setattr(illumination, "load", lambda *arguments: lit)
+    monkeypatch.setattr(illuminants, "load", lambda *arguments: lit)
     monkeypatch.setattr(inpainting, "load", lambda *arguments: (photographs, photographs))
 
 
@@ -69,7 +74,6 @@ SMALL = {"filters": (3, 3, 3), "blocks": 1}
 )
 def test_models_for_something_else_leave_no_run(name, model, arguments, message, made_up_data, tmp_path):
     recipe = get_recipe(name, model=model, model_arguments=arguments, batch_size=2)
-    task = {"illuminants": illumination, "inpainting": inpainting}[recipe.task]
     with pytest.raises(ValueError, match=f"`model` {message}.*Received: model='{model}'"):
-        task.fit(recipe, tmp_path / "run")
+        fit(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -6,8 +6,8 @@ import pytest
 from runs import finished_run
 
 import zoo
-from training import publish
-from training.runs.fit import load_trained
+from training.runs import publish
+from training.runs.finished import load_run
 from zoo import pretrained
 
 
@@ -25,17 +25,17 @@ def test_weights_and_card_of_a_run(tmp_path, monkeypatch):
         "p4cnn-rotated_mnist.json",
     }
     card = zoo.get_card("p4cnn", "rotated_mnist")
-    recipe, model, preprocess = load_trained(run)
+    loaded = load_run(run)
     assert (card["model"], card["seed"], card["test_error"], card["revision"]) == ("p4cnn", 3, 2.5, "1234")
     assert card["preprocessing"] == {
         "name": "standardise",
-        "mean": preprocess.mean,
-        "deviation": preprocess.deviation,
+        "mean": loaded.preprocess.mean,
+        "deviation": loaded.preprocess.deviation,
     }
     assert card["recipe"]["epochs"] == 100
     assert "CC BY-SA" in card["data"]["licence"]
     assert "keras_difference" not in card
-    for new, old in zip(zoo.p4cnn(weights="rotated_mnist").get_weights(), model.get_weights(), strict=True):
+    for new, old in zip(zoo.p4cnn(weights="rotated_mnist").get_weights(), loaded.model.get_weights(), strict=True):
         np.testing.assert_array_equal(new, old)
 
 

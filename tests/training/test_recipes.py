@@ -7,15 +7,17 @@ import os
 import numpy as np
 import pytest
 from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
+from runs import compiled_model
 
 import zoo
-from training import illuminants
 from training.data import list_datasets, rotated_mnist
 from training.data.streamed import StreamedSplit
+from training.input import coloured_light
 from training.input.pipelines import training_batches
 from training.input.preprocessing import fit_preprocessing, list_preprocessings
+from training.model.optimizer import build_optimizer
 from training.recipes import Recipe, get_recipe, list_recipes
-from training.runs.fit import build_model, load_data
+from training.tasks import get_task
 from training.tasks.classification.evaluation import evaluate, list_evaluations
 
 # Those for other tasks have tests of their own.
@@ -47,7 +49,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def little_to_test(monkeypatch):
-    monkeypatch.setattr(illuminants, "SATURATIONS", (0.0, 1.0))
+    monkeypatch.setattr(coloured_light, "SATURATIONS", (0.0, 1.0))
     monkeypatch.setattr(rotated_mnist, "_TRAIN", 40)
     monkeypatch.setattr(rotated_mnist, "_TEST", 20)
 
@@ -61,9 +63,7 @@ def two_steps(recipe, data, count=None):
     else:
         train, test = data.train.first(count), data.test.first(count)
     data = dataclasses.replace(data, train=train, test=test)
-    model = build_model(recipe, STEPS)
-    assert data.train.first(1).images.shape[1:] == model.input_shape[1:]
-    assert data.classes == model.output_shape[-1]
+    model = compiled_model(recipe, data, STEPS)
     # Whitening has its own tests; fitting it takes long, whatever the number of images.
     preprocessing = "standardise" if recipe.preprocessing == "contrast_zca" else recipe.preprocessing
     preprocess = fit_preprocessing(preprocessing, data.train.first().scaled_images())
@@ -83,7 +83,7 @@ def test_two_steps(name, folder, little_to_test, tensorflow_backend):
     assert recipe.dataset in list_datasets()
     assert recipe.preprocessing in list_preprocessings()
     assert recipe.evaluation in list_evaluations()
-    metrics = two_steps(recipe, load_data(recipe, folder), 20)
+    metrics = two_steps(recipe, get_task(recipe.task).load(recipe, folder), 20)
     assert 0 <= metrics["test_error"] <= 100
 
 
@@ -91,7 +91,7 @@ def test_two_steps(name, folder, little_to_test, tensorflow_backend):
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if get_recipe(name).dataset in ("mnist", "cifar10")])
 def test_two_steps_on_real_data(name, tensorflow_backend):
     recipe = get_recipe(name, batch_size=BATCH_SIZE)
-    data = load_data(recipe, REAL)
+    data = get_task(recipe.task).load(recipe, REAL)
     sizes = {"mnist": (60000, 10000), "cifar10": (50000, 10000)}
     assert (len(data.train), len(data.test)) == sizes[recipe.dataset]
     assert np.bincount(data.test.labels).min() >= 800
@@ -134,7 +134,7 @@ def test_learning_rates():
             optimizer={"class_name": "SGD", "config": {"learning_rate": 1.0}},
             schedule=kind and {"kind": kind, "epochs": [of // 4, 3 * of // 4], "of": of, "factor": 0.1},
         )
-        optimizer = build_model(recipe, steps=10).optimizer
+        optimizer = build_optimizer(recipe, steps=10)
         rates = []
         for epoch in range(4):
             optimizer.iterations.assign(10 * epoch + (1 if kind == "steps" else 0))
