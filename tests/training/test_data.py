@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ from training.data import from_tfds
 from training.data.images import LabelledImages, Split
 
 tfds = pytest.importorskip("tensorflow_datasets")
+requests = pytest.importorskip("requests")
 
 
 def test_digits():
@@ -92,17 +94,56 @@ def test_published_files_of_rotated_mnist_are_used(tmp_path):
     assert found == {(example["image"].tobytes(), example["label"]) for example in examples[4:]}
 
 
-def test_a_builder_without_data_says_so(tmp_path, monkeypatch):
-    def refuse(self, *args, **kwargs):
-        raise ConnectionError("no network")
+def no_network(*args, **kwargs):
+    raise requests.ConnectionError("no network")
 
-    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", refuse)
-    with pytest.raises(ValueError, match=r"'mnist' could not be loaded \(ConnectionError: no network\).*data_dir="):
+
+def files_below(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("name, server", [("mnist", "mnist"), ("cifar10", "cifar-10"), ("rotated_mnist", "mnist")])
+@pytest.mark.parametrize("folder", [".", "new/folder"])
+def test_without_data_and_network_loading_fails_at_once_and_leaves_nothing(name, server, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(requests, "head", no_network)
+    monkeypatch.setattr(requests.Session, "get", lambda *args, **kwargs: pytest.fail("it tries to download"))
+    (tmp_path / "downloads" / "manual").mkdir(parents=True)
+    (tmp_path / "downloads" / "manual" / "mine.txt").write_text("mine")
+    (tmp_path / "cifar10").mkdir()
+    before = files_below(tmp_path)
+    message = (
+        rf"{name!r} could not be loaded \(ConnectionError: no connection to http.*{server}.*\).*Received: data_dir="
+    )
+    with pytest.raises(ValueError, match=message):
+        datasets.load(name, tmp_path / folder)
+    assert files_below(tmp_path) == before
+
+
+def test_a_download_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
+    """And what was there before stays, even what an earlier download has left."""
+
+    def break_off(self, url, *args, **kwargs):
+        raise requests.ConnectionError("it broke off")
+
+    monkeypatch.setattr(requests, "head", lambda url, timeout: requests.Response())  # any answer
+    monkeypatch.setattr(requests.Session, "get", break_off)
+    (tmp_path / "downloads" / "mnist").mkdir(parents=True)
+    (tmp_path / "downloads" / "mnist" / "older.gz").write_text("mine")
+    before = files_below(tmp_path)
+    with pytest.raises(ValueError, match=r"'mnist' could not be loaded \(ConnectionError: it broke off\)"):
         datasets.load("mnist", tmp_path)
-    from training.data.rotated_mnist import RotatedMnist
+    assert files_below(tmp_path) == before
 
-    with pytest.raises(ValueError, match="'rotated_mnist' could not be loaded"):
-        from_tfds.load(RotatedMnist(data_dir=tmp_path))
+
+def test_files_that_were_downloaded_before_need_no_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(requests, "head", no_network)
+    builder = tfds.builder("mnist", data_dir=tmp_path)
+    (tmp_path / "downloads" / "mnist").mkdir(parents=True)
+    (tmp_path / "downloads" / "mnist" / "a.gz.INFO").write_text(json.dumps({"urls": list(builder.url_infos)}))
+    examples = {"train": small_images(30, 28, 1), "test": small_images(7, 28, 1)}
+    monkeypatch.setattr(type(builder), "_split_generators", lambda *_: {k: enumerate(v) for k, v in examples.items()})
+    assert len(datasets.load("mnist", tmp_path).train) == 30
+    assert len(datasets.load("mnist", tmp_path).test) == 7
 
 
 def test_examples_that_cannot_be_read_one_after_the_other_are_told(tmp_path):

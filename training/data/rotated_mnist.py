@@ -101,7 +101,7 @@ def _read_amat(path):
 def load_upright(data_dir):
     """The upright digits that the images are made of, their labels and their angles in radians, in the same order."""
     mnist = tfds.builder("mnist", data_dir=data_dir)
-    mnist.download_and_prepare()
+    from_tfds.prepare(mnist)
     splits = tfds.as_numpy(mnist.as_dataset(split=["train", "test"], batch_size=-1))
     images = np.concatenate([split["image"] for split in splits])
     labels = np.concatenate([split["label"] for split in splits])
