@@ -104,8 +104,9 @@ def _readable(builder: Any, data_dir: str | None) -> Iterator[Any]:
         prepare(builder)
         yield builder
     except Exception as error:
+        line = next(iter(str(error).splitlines()), "")
         raise ValueError(
-            f"The data set {name!r} could not be loaded ({type(error).__name__}: {[*str(error).splitlines(), ''][0]}). It "
+            f"The data set {name!r} could not be loaded ({type(error).__name__}: {line}). It "
             f"must be prepared in `data_dir` or downloadable. Received: data_dir={data_dir}"
         ) from error
 

@@ -1,20 +1,23 @@
 """Image transforms for tf.data pipelines. Nothing here draws random numbers: pass the parameters."""
 
+from typing import Any
+
 import tensorflow as tf
 
 
-def scaled(images):
+def scaled(images: Any) -> tf.Tensor:
     """Bytes as floats between 0 and 1; floats as they are."""
     return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
 
 
-def rotate(images, angles, background=0.0):
-    """Turns images about their centres, counter-clockwise, with bilinear interpolation.
+def rotate(images: Any, angles: Any, background: Any = 0.0, interpolation: str = "BILINEAR") -> tf.Tensor:
+    """Turns images about their centres, counter-clockwise.
 
     Args:
-        images: Float tensor `(batch, height, width, channels)`.
+        images: Tensor `(batch, height, width, channels)`.
         angles: Float tensor `(batch,)`, in radians.
         background: Value of the pixels that come in from outside.
+        interpolation: `"BILINEAR"`, or `"NEAREST"`.
 
     Returns:
         The rotated images.
@@ -25,14 +28,14 @@ def rotate(images, angles, background=0.0):
     # the turn.
     shift_x = centre_x - cosine * centre_x + sine * centre_y
     shift_y = centre_y - sine * centre_x - cosine * centre_y
-    return _project(images, [cosine, -sine, shift_x, sine, cosine, shift_y], "BILINEAR", background)
+    return _project(images, [cosine, -sine, shift_x, sine, cosine, shift_y], interpolation, background)
 
 
-def shift_and_flip(images, shifts_and_flips, background=0.0):
+def shift_and_flip(images: Any, shifts_and_flips: Any, background: Any = 0.0) -> tf.Tensor:
     """Shifts images by whole pixels and mirrors some of them.
 
     Args:
-        images: Float tensor `(batch, height, width, channels)`.
+        images: Tensor `(batch, height, width, channels)`.
         shifts_and_flips: Integer tensor `(batch, 3)`: pixels to the right, pixels downwards, and 1 to mirror or 0.
         background: Value of the pixels that come in from outside.
 
@@ -46,15 +49,15 @@ def shift_and_flip(images, shifts_and_flips, background=0.0):
     return _project(images, [direction, zero, shift_x, zero, zero + 1, -down], "NEAREST", background)
 
 
-def _centre(images):
+def _centre(images: Any) -> tuple[tf.Tensor, tf.Tensor]:
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     return tf.cast(width - 1, tf.float32) / 2, tf.cast(height - 1, tf.float32) / 2
 
 
-def _project(images, coefficients, interpolation, background):
+def _project(images: Any, coefficients: list[tf.Tensor], interpolation: str, background: Any) -> tf.Tensor:
     """Shows at (x, y) what the images have at (a x + b y + c, d x + e y + f), the coefficients being a to f."""
     zeros = tf.zeros_like(coefficients[0])
-    # The operation fills with one number; what it is told to add and take off again makes that one for each channel.
+    # The operation fills with one number, 0; the subtraction makes that one for each channel.
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images - background,
         transforms=tf.stack([*coefficients, zeros, zeros], axis=1),

@@ -2,12 +2,14 @@
 
 Each is two functions: one draws the parameters for all images of an epoch, from a key that depends on the seed and the
 epoch alone; the other transforms a batch with the parameters of its images. So an image's transform depends on
-nothing but the seed, the epoch and the image's index.
+nothing but the seed, the epoch and the image's index. Two more move masks and vectors with their images.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,19 +30,25 @@ class Augmentation:
         on_raw_images: Whether it acts on colours, so before the preprocessing, on pixels between 0 and 1.
         on_encoded_images: Whether it decodes an image from a file, by itself; `apply` is then a function of the encoded
             image, its row of parameters, and the height and width of the result.
+        masks: Function as `apply`, of masks: integers `(n, height, width, channels)`, with that of pixels from outside
+            as background. `None` if it cannot move them.
+        vectors: Function of vectors `(n, 2)`, x to the right and y upwards, and the rows of parameters. `None` if it
+            cannot move them.
     """
 
     draw: Callable
     apply: Callable
     on_raw_images: bool = False
     on_encoded_images: bool = False
+    masks: Callable | None = None
+    vectors: Callable | None = None
 
 
-def _draw_angles(key, count):
+def _draw_angles(key: Any, count: int) -> tf.Tensor:
     return tf.random.stateless_uniform((count,), key, maxval=2 * math.pi)
 
 
-def _draw_shifts_and_flips(key, count):
+def _draw_shifts_and_flips(key: Any, count: int) -> tf.Tensor:
     """Shifts to the right and downwards by up to 4 pixels, and 1 for a mirrored image or 0."""
     shifts_key, flips_key = tf.unstack(tf.random.split(key))
     shifts = tf.random.stateless_uniform((count, 2), shifts_key, -4, 5, tf.int32)
@@ -48,24 +56,24 @@ def _draw_shifts_and_flips(key, count):
     return tf.concat([shifts, flips], axis=1)
 
 
-def _draw_flips(key, count):
+def _draw_flips(key: Any, count: int) -> tf.Tensor:
     return tf.random.stateless_uniform((count,), key, 0, 2, tf.int32)
 
 
-def _flip(images, flips, background):
+def _flip(images: Any, flips: Any, background: Any) -> tf.Tensor:
     return tf.where(tf.reshape(flips, (-1, 1, 1, 1)) == 1, images[:, :, ::-1], images)
 
 
-def _draw_keys(key, count):
+def _draw_keys(key: Any, count: int) -> tf.Tensor:
     return tf.random.stateless_uniform((count, 2), key, None, None, tf.int32)
 
 
-def _draw_symmetries(key, count):
+def _draw_symmetries(key: Any, count: int) -> tf.Tensor:
     """Three times 0 or 1 for each image: whether to mirror it sideways, upside down, and along its diagonal."""
     return tf.random.stateless_uniform((count, 3), key, 0, 2, tf.int32)
 
 
-def _apply_symmetries(images, choices, background):
+def _apply_symmetries(images: Any, choices: Any, background: Any) -> tf.Tensor:
     """One of the eight symmetries of the square, exact to the pixel."""
     sideways, upside_down, transposed = tf.unstack(choices[:, :, None, None, None] > 0, axis=1)
     images = tf.where(sideways, images[:, :, ::-1], images)
@@ -73,22 +81,51 @@ def _apply_symmetries(images, choices, background):
     return tf.where(transposed, tf.transpose(images, (0, 2, 1, 3)), images)
 
 
+def _rotate_vectors(vectors: Any, angles: Any) -> tf.Tensor:
+    (x, y), cosine, sine = tf.unstack(vectors, axis=1), tf.cos(angles), tf.sin(angles)
+    return tf.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)
+
+
+def _flip_vectors(vectors: Any, flips: Any) -> tf.Tensor:
+    return tf.where(flips[:, None] == 1, vectors * [-1.0, 1.0], vectors)
+
+
+def _apply_symmetries_to_vectors(vectors: Any, choices: Any) -> tf.Tensor:
+    vectors = _flip_vectors(vectors, choices[:, 0])
+    vectors = tf.where(choices[:, 1:2] == 1, vectors * [1.0, -1.0], vectors)
+    return tf.where(choices[:, 2:] == 1, -vectors[:, ::-1], vectors)
+
+
+def _stay(targets: Any, *_: Any) -> Any:
+    """What happens to masks and vectors when colours change."""
+    return targets
+
+
 _AUGMENTATIONS = {
     "random_crop": Augmentation(_draw_keys, random_crop, on_encoded_images=True),
-    "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True),
-    "flip": Augmentation(_draw_flips, _flip),
-    "rotate": Augmentation(_draw_angles, rotate),
-    "square_symmetries": Augmentation(_draw_symmetries, _apply_symmetries),
-    "shift_and_flip": Augmentation(_draw_shifts_and_flips, shift_and_flip),
+    "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True, masks=_stay, vectors=_stay),
+    "flip": Augmentation(_draw_flips, _flip, masks=_flip, vectors=_flip_vectors),
+    "rotate": Augmentation(
+        _draw_angles, rotate, masks=functools.partial(rotate, interpolation="NEAREST"), vectors=_rotate_vectors
+    ),
+    "square_symmetries": Augmentation(
+        _draw_symmetries, _apply_symmetries, masks=_apply_symmetries, vectors=_apply_symmetries_to_vectors
+    ),
+    "shift_and_flip": Augmentation(
+        _draw_shifts_and_flips,
+        shift_and_flip,
+        masks=shift_and_flip,
+        vectors=lambda vectors, shifts_and_flips: _flip_vectors(vectors, shifts_and_flips[:, 2]),
+    ),
 }
 
 
-def list_augmentations():
+def list_augmentations() -> list[str]:
     """Returns the names of all augmentations."""
     return list(_AUGMENTATIONS)
 
 
-def get_augmentation(name):
+def get_augmentation(name: str) -> Augmentation:
     """Returns an augmentation by its name.
 
     Raises:

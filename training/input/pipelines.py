@@ -5,6 +5,8 @@ number of threads or on where the training was interrupted.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +19,17 @@ TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
 
 
 def training_batches(
-    split, preprocess, augmentation, batch_size, seed, initial_epoch=0, parallel_calls=None, workers=(1, 0)
-):
+    split: Any,
+    preprocess: Callable,
+    augmentation: Any,
+    batch_size: int,
+    seed: int,
+    initial_epoch: int = 0,
+    parallel_calls: int | None = None,
+    workers: tuple[int, int] = (1, 0),
+    targets: str = "number",
+    outside: int = 0,
+) -> tf.data.Dataset:
     """Shuffles and transforms the training images anew in each epoch, without end.
 
     Args:
@@ -32,12 +43,17 @@ def training_batches(
         workers: Number of processes that train together, and which of them this is, from 0: it gets its own part of
             each batch, `batch_size // workers[0]` images. The parts one after the other are the batch that a single
             process would get: dropout depends on an image's place in the batch.
+        targets: What the labels of the split are, and so what augmentations do to them: `"number"` for all that stays
+            as it is; `"mask"` for integers `(n, height, width)` or `(n, height, width, channels)`; `"vector"` for
+            floats `(n, 2)`, x to the right and y upwards.
+        outside: Value of mask pixels that come in from outside.
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`, one epoch after the other.
 
     Raises:
-        ValueError: If an augmentation is unknown or needs other images, or the batch does not split among the workers.
+        ValueError: If an augmentation is unknown, needs other images or cannot move the targets, the labels are no
+            such targets, or the batch does not split among the workers.
     """
     number, worker = workers
     if batch_size % number != 0:
@@ -45,7 +61,8 @@ def training_batches(
             f"`batch_size` must be a multiple of the number of processes. "
             f"Received: batch_size={batch_size}, workers={workers}"
         )
-    transforms = _Transforms(augmentation, preprocess)
+    transforms = _Transforms(augmentation, preprocess, targets, outside)
+    transforms.check(split)
     used = len(split) - len(split) % batch_size
     epochs = tf.data.Dataset.counter(initial_epoch).map(lambda epoch: tf.stack([tf.constant(seed, tf.int64), epoch]))
     calls = parallel_calls or tf.data.AUTOTUNE
@@ -59,34 +76,72 @@ def training_batches(
 class _Transforms:
     """The transforms of training images and the preprocessing between them, in the order in which they apply."""
 
-    def __init__(self, names, preprocess):
+    def __init__(self, names: Any, preprocess: Callable, targets: str, outside: int) -> None:
         transforms = [get_augmentation(name) for name in names]
         self.decode = [t for t in transforms if t.on_encoded_images]
         self.raw = [t for t in transforms if t.on_raw_images]
         self.late = [t for t in transforms if not t.on_raw_images and not t.on_encoded_images]
-        self.preprocess = preprocess
+        self.preprocess, self.targets, self.outside = preprocess, targets, outside
+        field = {"number": None, "mask": "masks", "vector": "vectors"}
+        if targets not in field:
+            raise ValueError(f"`targets` must be one of {list(field)}. Received: targets={targets!r}")
+        for name, transform in zip(names, transforms, strict=True):
+            if targets != "number" and getattr(transform, field[targets]) is None:
+                raise ValueError(
+                    f"`augmentation` must move a {targets} with its image. Received: augmentation={name!r}"
+                )
 
-    def draw(self, key, count):
+    def check(self, split: Any) -> None:
+        """Checks that the labels of a split are such targets."""
+        if self.targets == "mask" and isinstance(split, StreamedSplit):
+            raise ValueError("`targets` must not be 'mask' for images that stay in files. Received: targets='mask'")
+        labels = None if isinstance(split, StreamedSplit) else np.asarray(split.labels)
+        if self.targets == "mask" and not (labels.dtype.kind in "iu" and labels.shape[:3] == split.images.shape[:3]):
+            rule = f"must be integers (n, height, width) of the images, {split.images.shape[:3]}, or with channels"
+            raise ValueError(f"Masks {rule}. Received: {labels.dtype} {labels.shape}")
+        if (
+            self.targets == "vector"
+            and labels is not None
+            and not (labels.dtype.kind == "f" and labels.shape[1:] == (2,))
+        ):
+            raise ValueError(f"Vectors must be floats (n, 2). Received: {labels.dtype} {labels.shape}")
+
+    def moved(self, labels: Any, drawn: tuple[Any, ...]) -> Any:
+        """The labels of transformed images."""
+        transforms = [] if self.targets == "number" else [*self.raw, *self.late]
+        if self.targets == "vector":
+            for transform, parameters in zip(transforms, drawn, strict=True):
+                labels = transform.vectors(labels, parameters)
+        elif self.targets == "mask":
+            masks = tf.cast(labels if labels.shape.rank == 4 else labels[..., None], tf.int32)
+            for transform, parameters in zip(transforms, drawn, strict=True):
+                masks = transform.masks(masks, parameters, self.outside)
+            labels = tf.cast(masks if labels.shape.rank == 4 else masks[..., 0], labels.dtype)
+        return labels
+
+    def draw(self, key: Any, count: int) -> tuple[Any, tuple[Any, ...]]:
         """The key that decides the order of the images, and parameters of all images for each transform."""
         transforms = [*self.decode, *self.raw, *self.late]
         order, *keys = tf.unstack(tf.random.split(key, 1 + len(transforms)))
         return order, tuple(t.draw(key, count) for t, key in zip(transforms, keys, strict=True))
 
-    def before(self, images, drawn):
+    def before(self, images: Any, drawn: tuple[Any, ...]) -> Any:
         """From images as they are to preprocessed ones."""
         images = scaled(images)
         for transform, parameters in zip(self.raw, drawn, strict=False):
             images = transform.apply(images, parameters, 0.0)
         return self.preprocess(images)
 
-    def after(self, images, drawn):
+    def after(self, images: Any, drawn: tuple[Any, ...]) -> Any:
         """What is done to preprocessed images."""
         for transform, parameters in zip(self.late, drawn[len(self.raw) :], strict=True):
             images = transform.apply(images, parameters, self.preprocess.background)
         return images
 
 
-def _gathered(split, transforms, keys, used, number, worker, batch_size, calls):
+def _gathered(
+    split: Any, transforms: _Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
+) -> tf.data.Dataset:
     """Batches of images in memory."""
     if transforms.decode:
         raise ValueError("`augmentation` must not hold 'random_crop', which is for images that stay in files")
@@ -94,41 +149,43 @@ def _gathered(split, transforms, keys, used, number, worker, batch_size, calls):
     images = tf.constant(split.images if transforms.raw else _preprocessed(split, transforms.preprocess))
     labels = tf.constant(split.labels)
 
-    def epoch_batches(key):
+    def epoch_batches(key: Any) -> tf.data.Dataset:
         key, drawn = transforms.draw(key, len(split))
         order = tf.argsort(tf.random.stateless_uniform((len(split),), key))[:used]
         order = tf.reshape(tf.reshape(order, (-1, number, batch_size))[:, worker], [-1])
         return tf.data.Dataset.from_tensor_slices((order, tf.nest.map_structure(lambda p: tf.gather(p, order), drawn)))
 
-    def transformed(order, drawn):
+    def transformed(order: Any, drawn: tuple[Any, ...]) -> tuple[Any, Any]:
         batch = tf.gather(images, order)
         batch = transforms.before(batch, drawn) if transforms.raw else batch
-        return transforms.after(batch, drawn), tf.gather(labels, order)
+        return transforms.after(batch, drawn), transforms.moved(tf.gather(labels, order), drawn)
 
     return keys.flat_map(lambda key: epoch_batches(key).batch(batch_size, drop_remainder=True)).map(transformed, calls)
 
 
-def _streamed(split, transforms, keys, used, number, worker, batch_size, calls):
+def _streamed(
+    split: Any, transforms: _Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
+) -> tf.data.Dataset:
     """Batches of images that are read and decoded on the way."""
 
-    def epoch_examples(key):
+    def epoch_examples(key: Any) -> tf.data.Dataset:
         key, drawn = transforms.draw(key, len(split))
         examples = split.encoded(key).take(used).batch(batch_size).shard(number, worker).unbatch()
         return examples.map(lambda index, image, label: (image, label, tuple(p[index] for p in drawn)))
 
-    def decoded(image, label, drawn):
+    def decoded(image: Any, label: Any, drawn: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
         if not transforms.decode:
             return centre_crop(image, split.size), label, drawn
         return transforms.decode[0].apply(image, drawn[0], split.size), label, drawn[1:]
 
-    def transformed(images, labels, drawn):
-        return transforms.after(transforms.before(images, drawn), drawn), labels
+    def transformed(images: Any, labels: Any, drawn: tuple[Any, ...]) -> tuple[Any, Any]:
+        return transforms.after(transforms.before(images, drawn), drawn), transforms.moved(labels, drawn)
 
     examples = keys.flat_map(epoch_examples).map(decoded, calls)
     return examples.batch(batch_size, drop_remainder=True).map(transformed, calls)
 
 
-def test_batches(split, preprocess, batch_size):
+def test_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.data.Dataset:
     """All images of a split in their order, preprocessed.
 
     Args:
@@ -143,7 +200,7 @@ def test_batches(split, preprocess, batch_size):
     return batches.map(lambda images, labels: (preprocess(scaled(images)), labels)).prefetch(tf.data.AUTOTUNE)
 
 
-def rotated_batches(split, preprocess, batch_size):
+def rotated_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.data.Dataset:
     """Every image of a split under each of eight rotations, by multiples of 45 degrees.
 
     Args:
@@ -160,13 +217,13 @@ def rotated_batches(split, preprocess, batch_size):
     )
     examples = examples.apply(tf.data.experimental.assert_cardinality(len(split) * len(TEST_ANGLES)))
 
-    def rotated(images, labels, angles):
+    def rotated(images: Any, labels: Any, angles: Any) -> tuple[Any, Any]:
         return preprocess(rotate(scaled(images), angles)), labels
 
     return examples.batch(batch_size).map(rotated).prefetch(tf.data.AUTOTUNE)
 
 
-def _preprocessed(split, preprocess, chunk=1000):
+def _preprocessed(split: Any, preprocess: Callable, chunk: int = 1000) -> np.ndarray:
     """All images of a split through the preprocessing, in parts, to need little memory on the way."""
     parts = range(0, len(split), chunk)
     return np.concatenate([np.asarray(preprocess(scaled(tf.constant(split.images[i : i + chunk])))) for i in parts])
