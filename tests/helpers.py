@@ -1,6 +1,5 @@
 """What the tests of all layers share."""
 
-import contextlib
 import os
 import pathlib
 import subprocess
@@ -8,30 +7,11 @@ import sys
 
 import keras
 import numpy as np
-import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 # torch.compile takes minutes for each model, and warns of its own code.
 COMPILES = keras.config.backend() != "torch"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
-
-
-@contextlib.contextmanager
-def training_eagerly(module, name):
-    """Lets the models that a function of a module builds train one operation at a time.
-
-    For a few steps, that takes far less time than to trace the graph of one.
-    """
-    build = getattr(module, name)
-
-    def build_eager(*arguments, **options):
-        model = build(*arguments, **options)
-        model.run_eagerly = True
-        return model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, name, build_eager)
-        yield
 
 
 def random_array(*shape, dtype="float32", seed=0):

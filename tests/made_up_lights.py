@@ -1,4 +1,6 @@
-"""Made-up data of the formats that illuminants come in."""
+"""Made-up photographs, in the formats that those of illuminants and those for inpainting come in."""
+
+import pathlib
 
 import numpy as np
 import scipy.io
@@ -55,3 +57,21 @@ def write_nus(data_dir, cameras=("Canon", "Nikon"), count=3, **changes):
         }
         scipy.io.savemat(folder / f"{camera}_gt.mat", {key: v for key, v in fields.items() if v is not None})
     return colours
+
+
+SIZES = [(128, 150), (160, 128), (140, 141), (128, 128)]
+PHOTOGRAPHS = pathlib.Path("downloads") / "manual" / "photographs"
+
+
+def write_photographs(data_dir, splits=("train", "test"), low=60):
+    """Noise of 8 bits, different in each file, nothing near black."""
+    rng = np.random.default_rng(0)
+    images = {}
+    for split in splits:
+        folder = data_dir / PHOTOGRAPHS / split
+        (folder / "below").mkdir(parents=True)
+        for i, size in enumerate(SIZES):
+            images[split, i] = rng.integers(low, 256, (*size, 3), dtype="uint8")
+            path = folder / ("below" if i == 0 else ".") / f"{i}.png"
+            path.write_bytes(tf.io.encode_png(images[split, i]).numpy())
+    return images

@@ -15,12 +15,8 @@ from training.runs.export import assemble, export_run
 from training.runs.finished import load_run
 from training.tasks import get_task
 
+pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 NARROW = {"filters": 3}
-
-
-@pytest.fixture(autouse=True)
-def only_tensorflow(tensorflow_backend):
-    pass
 
 
 @pytest.fixture

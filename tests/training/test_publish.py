@@ -10,10 +10,7 @@ from training.runs import publish
 from training.runs.finished import load_run
 from zoo import pretrained
 
-
-@pytest.fixture(autouse=True)
-def only_tensorflow(tensorflow_backend):
-    pass
+pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 
 
 def test_weights_and_card_of_a_run(tmp_path, monkeypatch):

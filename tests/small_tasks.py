@@ -1,0 +1,107 @@
+"""A small training for each task: a recipe of a few steps, the data it needs, and what makes it quick."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from made_up_lights import write_colorchecker, write_photographs
+
+from training.recipes import get_recipe
+from training.runs import fit as fitting
+from training.runs import provenance
+from training.runs.checkpoint import Checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A small training.
+
+    Attributes:
+        recipe: Name of the recipe.
+        changes: Fields of the recipe to replace.
+        write: Function of a folder that writes the data into it.
+        tested: Where the saturations are named under which the task tests its models; tests take longer than these
+            trainings.
+    """
+
+    recipe: str
+    changes: dict[str, Any]
+    write: Callable = lambda folder: None
+    tested: str | None = None
+
+
+_ADVERSARY = {"class_name": "adversarial", "config": {"adversarial_weight": 0.001, "discriminator_filters": 2}}
+SMALL = {
+    "classification": Small("rotated_digits", {"model": "z2cnn", "model_arguments": {"filters": 3}, "batch_size": 400}),
+    "illuminants": Small(
+        "colorchecker",
+        {"model_arguments": {"filters": (3, 3, 3), "bottleneck": 3, "units": 6}, "batch_size": 4},
+        write_colorchecker,
+        "training.tasks.illuminants.evaluation.SATURATIONS",
+    ),
+    "inpainting": Small(
+        "inpainting",
+        {"model_arguments": {"filters": 3, "bottleneck": 3}, "loss": _ADVERSARY, "batch_size": 2},
+        write_photographs,
+        "training.tasks.inpainting.evaluation.SATURATIONS",
+    ),
+}
+
+
+def small_recipe(task, name=None, **changes):
+    """The small recipe of a task, or another recipe of it made as small."""
+    return get_recipe(name or SMALL[task].recipe, **{"epochs": 2, **SMALL[task].changes, **changes})
+
+
+@contextlib.contextmanager
+def quickly(task=None):
+    """Lets models train one operation at a time, and be tested under few lights.
+
+    For a few steps, that takes far less time than to trace the graph of one.
+    """
+    build = fitting.build
+
+    def build_eagerly(*arguments):
+        network, model = build(*arguments)
+        model.run_eagerly = True
+        return network, model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "build", build_eagerly)
+        patch.setattr(provenance, "_revision", lambda: "1234")  # a commit may come between two trainings
+        if task is not None and SMALL[task].tested:
+            patch.setattr(SMALL[task].tested, (0.0, 0.5, 0.9))
+        yield
+
+
+@contextlib.contextmanager
+def without_files():
+    """Lets runs save no models and draw no report, which takes longer than these trainings; yields the models."""
+    exported = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "export", lambda model, *arguments: exported.append(model) or 0.0)
+        patch.setattr(fitting, "save_figure", lambda *arguments: None)
+        yield exported
+
+
+class Killed(Exception):
+    """What ends a training in the middle."""
+
+
+@contextlib.contextmanager
+def killed_after(epochs):
+    """Ends trainings after some epochs, those of all parts together, just after the checkpoint is written."""
+    save, calls = Checkpoint.on_epoch_end, []
+
+    def killed(self, epoch, logs=None):
+        save(self, epoch, logs)
+        calls.append(epoch)
+        if len(calls) == epochs:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "on_epoch_end", killed)
+        with pytest.raises(Killed):
+            yield
