@@ -45,6 +45,7 @@ recipe = get_recipe("rotated_digits", model=model, model_arguments=arguments, pr
 optimizer = {"class_name": "SGD", "config": {"learning_rate": float(rate), "momentum": 0.9}}
 distribution = None if distribution == "none" else distribution
 recipe = dataclasses.replace(recipe, optimizer=optimizer, schedule=None, distribution=distribution)
+recipe = dataclasses.replace(recipe, reestimate_batch_norm=False)
 keras.config.set_floatx(precision)
 with distributed(recipe.distribution):
     rng = np.random.default_rng(0)
@@ -92,11 +93,11 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
+keras.config.set_floatx("float64")  # before any layer is made
 from keras import layers
 from training.model.devices import distributed, synchronise_batch_norm
 from training.tasks.inpainting.adversary import Adversarial
 
-keras.config.set_floatx("float64")
 x = np.random.default_rng(0).normal(size=(24, 6, 6, 2)) * (1 + np.arange(24) % 8).reshape(-1, 1, 1, 1)
 weights = []
 for distribution in (None, "mirrored"):
