@@ -182,7 +182,7 @@ class BrightParts(Task):
     """Where an image is brighter than a half: the task of someone else, with all that it has to say."""
 
     name = "bright_parts"
-    preprocessings = ("standardise",)
+    preprocessings = ("in_the_network",)
     figures = {"mask_error": Figure("wrong pixels (%)")}
     curves = (Curve("loss", "cross-entropy"),)
 
@@ -238,6 +238,7 @@ def test_a_task_of_one_s_own(tmp_path, monkeypatch):
         batch_size=8,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 0.02}},
         loss={"class_name": "BinaryCrossentropy", "config": {}},
+        preprocessing="in_the_network",
         task="bright_parts",
     )
     with quickly():

@@ -92,7 +92,8 @@ class Task(abc.ABC, Generic[Data]):
 
     Attributes:
         name: What recipes call it; also its folder.
-        preprocessings: Names that `Recipe.preprocessing` may take.
+        preprocessings: Names that `Recipe.preprocessing` may take. For those of `list_preprocessings()`,
+            `fit_preprocessing` returns one, which is stored with the run; the others are part of the network.
         reads: The fields `augmentation`, `evaluation` and `validation` of a recipe, as far as the task reads them.
             The others must stay at their defaults.
         figures: Numbers of `metrics.json` for tables, by their keys. The first is the test error or the like.
