@@ -122,6 +122,8 @@ def prepare(builder: Any) -> None:
     if builder.data_path.exists():
         return builder.download_and_prepare()
     root = pathlib.Path(builder.data_dir_root)
+    if root.is_file():
+        raise NotADirectoryError("it is a file")
     before = _contents(root, builder.name)
     try:
         _check_network(builder, root / "downloads")
