@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -67,3 +68,18 @@ def _project(images: Any, coefficients: list[tf.Tensor], interpolation: str, bac
         fill_mode="CONSTANT",
     )
     return moved + background
+
+
+def fit_into(image: Any, shape: Any) -> np.ndarray:
+    """Scales a picture to fit into others' shape, whole and with its aspect ratio; what is left over is black.
+
+    Args:
+        image: `(height, width, 3)`, between 0 and 1.
+        shape: Height, width and number of channels, 3 or 1.
+    """
+    height, width, channels = shape
+    scale = min(height / image.shape[0], width / image.shape[1])
+    size = [max(1, round(scale * side)) for side in image.shape[:2]]
+    image = image if channels == 3 else tf.image.rgb_to_grayscale(image)
+    image = tf.clip_by_value(tf.image.resize(image, size, antialias=True), 0.0, 1.0)
+    return tf.image.resize_with_crop_or_pad(image, height, width).numpy()

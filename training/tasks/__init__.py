@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from training.tasks.task import Task
 
-_FOLDERS = ("classification", "illuminants", "inpainting")
+_FOLDERS = ("classification", "illuminants", "inpainting", "regression")
 _OWN: dict[str, Task] = {}
 
 

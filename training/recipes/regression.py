@@ -1,0 +1,39 @@
+"""Regression: numbers that no turn of the picture changes.
+
+    keras-equivariant fit drawn_discs
+    keras-equivariant fit folder_regression --data-dir FOLDER
+
+The first draws its pictures itself. The second reads a folder with pictures in `images/` and a table `labels.csv`: a
+column `file`, and one or more columns of numbers.
+"""
+
+import dataclasses
+
+from training.recipes.recipe import Recipe
+
+_DISCS = Recipe(
+    name="drawn_discs",
+    description="P4CNN counts discs in drawn pictures, and tells how much of them is dark",
+    task="regression",
+    model="p4cnn",
+    dataset="drawn_discs",
+    epochs=40,
+    batch_size=50,
+    optimizer={"class_name": "Adam", "config": {"learning_rate": 2e-3}},
+    schedule={"kind": "cosine"},
+    loss={"class_name": "MeanSquaredError", "config": {}},
+    augmentation=("square_symmetries",),
+    reestimate_batch_norm=True,
+)
+RECIPES = [
+    _DISCS,
+    dataclasses.replace(
+        _DISCS,
+        name="folder_regression",
+        description="P4 All-CNN-C on a folder of your own, with images/ and labels.csv",
+        model="p4_all_cnn_c",
+        model_arguments={"input_shape": (64, 64, 3), "filters": (12, 24), "dropout": 0.0, "input_dropout": 0.0},
+        dataset="folder",
+        batch_size=10,
+    ),
+]

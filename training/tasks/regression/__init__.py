@@ -1,0 +1,166 @@
+"""Regression: one number or more for each image, which no turn of the image changes."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+from matplotlib.figure import FigureBase
+
+import zoo
+from keras_equivariant.equivariance import equivariance_error
+from training.data.folders import load_labelled_folder
+from training.data.images import LabelledImages
+from training.data.transforms import fit_into
+from training.input.pipelines import test_batches, training_batches
+from training.input.preprocessing import Unchanged, fit_preprocessing
+from training.model.network import create_network
+from training.recipes import Recipe
+from training.tasks.regression.pictures import draw_report
+from training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Task
+
+DATASETS = ("drawn_discs", "folder")
+_LOSSES = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
+_BATCH_SIZE = 500
+_INVARIANCE_IMAGES = 500
+_STANDARDISED = "standardised"
+
+
+class Regression(Task[LabelledImages]):
+    """A network with one output for each column of numbers.
+
+    It learns the numbers standardised by mean and deviation of the training set, so that columns of different units
+    count alike. The model of the run ends in a layer that takes this back: its outputs have the columns' units.
+    """
+
+    name = "regression"
+    preprocessings = ("standardise",)
+    reads = frozenset({"augmentation", "validation"})
+    figures = {
+        "mean_absolute_error": Figure("mean absolute error", ".3g"),
+        "invariance_error": Figure("change under quarter turns", ".1e"),
+    }
+    curves = (
+        Curve("loss", "loss, of standardised numbers"),
+        Curve("mean_absolute_error", "mean absolute error, of standardised numbers"),
+    )
+    metrics = ("mean_absolute_error",)
+
+    def check(self, recipe: Recipe) -> None:
+        super().check(recipe)
+        for field, found, known in (
+            ("dataset", recipe.dataset, DATASETS),
+            ("loss", recipe.loss.get("class_name"), _LOSSES),
+        ):
+            if found not in known:
+                raise ValueError(f"`{field}` must be one of {list(known)}. Received: {field}={found!r}")
+
+    def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
+        if recipe.dataset == "folder":
+            data = load_labelled_folder(data_dir, _input_shape(recipe))
+        else:
+            from training.data import drawn_discs
+
+            data = drawn_discs.load()
+        return data.hold_out(recipe.validation)
+
+    def parts(self, data: LabelledImages) -> list[Part]:
+        mean, deviation = _mean_and_deviation(data)
+        train, validation = (
+            split and dataclasses.replace(split, labels=(split.labels - mean) / deviation)
+            for split in (data.train, data.validation)
+        )
+        return [Part("", train, validation)]
+
+    def labels(self, data: LabelledImages) -> list[str]:
+        return list(data.names)
+
+    def fit_preprocessing(self, recipe: Recipe, data: LabelledImages) -> Prepare:
+        return fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+
+    def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
+        count = data.classes
+        network = create_network(recipe, data.train.images.shape[1:], (count,), classes=count)
+        mean, deviation = (value.tolist() for value in _mean_and_deviation(data))
+        # In mixed precision, 16 bits would round large numbers.
+        dtype = keras.config.dtype_policy().variable_dtype
+        standardised = keras.layers.Activation("linear", dtype=dtype, name=_STANDARDISED)(network.output)
+        outputs = keras.layers.Rescaling(deviation, mean, dtype=dtype, name="units")(standardised)
+        return keras.Model(network.input, outputs, name=network.name)
+
+    def trainable(self, recipe: Recipe, network: keras.Model) -> keras.Model:
+        return keras.Model(network.input, network.get_layer(_STANDARDISED).output)
+
+    def batches(
+        self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
+    ) -> Batches:
+        how = (recipe.augmentation, recipe.batch_size, recipe.seed)
+        return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+
+    def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
+        return None if part.validation is None else test_batches(part.validation, preprocess, _BATCH_SIZE).cache()
+
+    def examples(self, data: LabelledImages, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        first = getattr(data, split).first(count)
+        return first.scaled_images(), first.labels
+
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
+        """Mean absolute errors, in the columns' units and over all of them, beside those of the training's median."""
+        errors = np.abs(_outputs(model, data, preprocess) - data.test.labels)
+        constant = np.abs(np.median(data.train.labels, axis=0) - data.test.labels)
+        images = np.asarray(preprocess(data.test.scaled_images(_INVARIANCE_IMAGES)))
+        return {
+            "mean_absolute_error": float(errors.mean()),
+            "mean_absolute_error_by_column": _by_column(data, errors),
+            "median_guess_error_by_column": _by_column(data, constant),
+            "invariance_error": equivariance_error(model, images, "p4"),
+        }
+
+    def draw(
+        self,
+        figure: FigureBase,
+        model: keras.Model,
+        data: LabelledImages,
+        preprocess: Prepare,
+        history: list[dict[str, float]],
+        metrics: dict[str, Any],
+    ) -> None:
+        draw_report(figure, _outputs(model, data, preprocess), data, self.curves, history, metrics)
+
+    def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
+        fitted = fit_into(image, model.input_shape[1:])[None]
+        outputs = keras.ops.convert_to_numpy(model(np.asarray((preprocess or Unchanged())(fitted))))[0]
+        values = dict(zip(labels or map(str, range(len(outputs))), map(float, outputs), strict=True))
+        return Prediction(", ".join(f"{name} {value:.3g}" for name, value in values.items()), values)
+
+    def error(self, outputs: np.ndarray, targets: np.ndarray) -> float:
+        return float(np.abs(outputs - targets).mean())
+
+
+def _input_shape(recipe: Recipe) -> tuple[int, int, int]:
+    """The shape of the images that the recipe's network takes."""
+    parameter = inspect.signature(zoo.get_builder(recipe.model)).parameters.get("input_shape")
+    shape = recipe.model_arguments.get("input_shape", parameter and parameter.default)
+    if not (isinstance(shape, (list, tuple)) and len(shape) == 3 and all(shape) and shape[-1] in (1, 3)):
+        rule = "must be one with an `input_shape` of a height, a width and 1 or 3 channels"
+        raise ValueError(f"`model` {rule}. Received: model={recipe.model!r} with input_shape={shape}")
+    return tuple(shape)
+
+
+def _mean_and_deviation(data: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column over the training set; 1 for the deviation of a column of equal numbers."""
+    deviation = data.train.labels.std(axis=0)
+    return data.train.labels.mean(axis=0), np.where(deviation > 0, deviation, 1)
+
+
+def _outputs(model: keras.Model, data: LabelledImages, preprocess: Prepare) -> np.ndarray:
+    batches = test_batches(data.test, preprocess, _BATCH_SIZE)
+    return np.concatenate([model.predict_on_batch(np.asarray(images)) for images, _ in batches])
+
+
+def _by_column(data: LabelledImages, errors: np.ndarray) -> dict[str, float]:
+    return dict(zip(data.names, map(float, errors.mean(axis=0)), strict=True))
+
+
+TASK = Regression()
