@@ -45,9 +45,10 @@ def test_no_other_page_has_code():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands(page):
     text = page.read_text()
+    parser, _ = _parser()
     for command in re.findall(r"(?:^    |`|&& )keras-equivariant ([^`#\n&]*)", text, re.M):
         words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command) if word != "..."]
-        parsed = _parser().parse_args(words)
+        parsed = parser.parse_args(words)
         if getattr(parsed, "recipe", None):
             assert get_recipe(parsed.recipe)
     for script in re.findall(r"python (benchmarks/\w+\.py)", text):
