@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all; JSON and CSV."""
+"""Files and folders that are written whole or not at all; JSON and CSV."""
 
 import contextlib
 import csv

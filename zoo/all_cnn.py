@@ -2,7 +2,7 @@
 
 Channels 96, 96, 96 (stride 2), 192, 192, 192 (stride 2), 192 with 3x3 kernels, the last of them without padding, then
 1x1 to 192 and 1x1 to the classes; batch norm and ReLU after each; dropout of the input and after the strided layers.
-The scores are the means over what is left of space and orientation.
+The scores are the means over the remaining positions and orientations.
 
 Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.2;
 [Springenberg et al., 2015](https://arxiv.org/abs/1412.6806).

@@ -100,7 +100,7 @@ def lenet5(
     output_activation: str | None = "scaled_tanh",
     name: str = "lenet5",
 ) -> keras.Model:
-    """LeNet-5, with its own connection table, and a dense layer where the original compares with drawn bitmaps.
+    """LeNet-5, with its own connection table, and a dense output layer where the original compares with bitmaps.
 
     Args:
         input_shape: `(height, width, channels)` of the standardised images; 28x28 digits are padded with background.

@@ -1,11 +1,11 @@
 """The missing centre of an image: the Context Encoder, the same made offset-equivariant, and their discriminator.
 
 An encoder of strided convolutions squeezes the image, its centre erased, into a vector, from which a decoder of
-transposed convolutions draws the centre. The erased part must be filled from the visible one, with its mean: any
+transposed convolutions predicts the centre. The erased part must be filled from the visible one, with its mean: any
 constant would break equivariance.
 
 The offset-equivariant generator takes the logarithm of linear RGB (`LogRGB`) and returns linear RGB: under another
-light, `image * light`, it draws `centre * light`. The discriminator, which only serves training, is ordinary.
+light, `image * light`, it predicts `centre * light`. The discriminator, used in training only, is ordinary.
 
 Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.3;
 [Pathak et al., 2016](https://arxiv.org/abs/1604.07379).
@@ -57,7 +57,7 @@ def context_encoder(filters: int = 64, bottleneck: int = 4000, name: str = "cont
 def offset_context_encoder(
     filters: int = 63, bottleneck: int = 3999, name: str = "offset_context_encoder"
 ) -> keras.Model:
-    """The offset-equivariant generator: the centre that it draws follows the colour of the light exactly.
+    """The offset-equivariant generator: the predicted centre follows the colour of the light exactly.
 
     Args:
         filters: Number of channels of the first two convolutions, a multiple of three; it doubles up to eight times
@@ -85,7 +85,7 @@ def offset_context_encoder(
 
 @register
 def context_discriminator(filters: int = 64, name: str = "context_discriminator") -> keras.Model:
-    """The ordinary network that tells real 64x64 centres from drawn ones; it only serves training.
+    """The ordinary network that tells real 64x64 centres from predicted ones; used in training only.
 
     Args:
         filters: Number of channels of the first convolution; it doubles up to eight times this number.
@@ -159,7 +159,7 @@ class _Offset:
         return OffsetConv2DTranspose(channels, 4, strides, padding)(x)
 
     def draw(self, x):
-        # From kernels of zeros, projected to means: the first drawings are near the mean colour of the image.
+        # Kernels of zeros are projected to means: the first predictions are near the mean colour of the image.
         return OffsetConv2DTranspose(3, 4, 2, "same", kernel_initializer="zeros")(x)
 
     def normalise(self, x, relu=False):

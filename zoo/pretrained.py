@@ -31,7 +31,7 @@ def list_weights(name: str) -> list[str]:
         name: Name of a model of the zoo.
 
     Returns:
-        Sorted list of what the model's argument `weights` may name.
+        Sorted list of names that the model's argument `weights` may take.
 
     Example:
 
@@ -49,7 +49,7 @@ def get_card(name: str, weights: str) -> dict[str, Any]:
         weights: One of `list_weights(name)`.
 
     Returns:
-        A dictionary: among others `preprocessing` (what the images, between 0 and 1, must go through first), `data`,
+        A dictionary: among others `preprocessing` (to be applied to images between 0 and 1), `data`,
         `recipe`, `test_error` in percent, and `sha256` of the file.
 
     Raises:

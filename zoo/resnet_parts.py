@@ -1,4 +1,4 @@
-"""What the residual networks for images under any light are made of: ordinary parts, and offset-equivariant ones."""
+"""Building blocks of the residual networks for images under coloured light: ordinary and offset-equivariant."""
 
 from typing import Any
 

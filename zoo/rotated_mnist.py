@@ -1,7 +1,7 @@
 """The three networks for rotated MNIST: one architecture, with three kinds of convolution.
 
 Seven 'valid' convolutions, batch norm and ReLU after each but the last, 2x2 max pooling after the second; the scores
-are the largest values over all that is left of space and orientation.
+are the maxima over the remaining positions and orientations.
 
 Reference: [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 8.1.
 """

@@ -1,4 +1,4 @@
-"""Saved models in several formats, each run in its own runtime before anyone relies on it."""
+"""Saves models in several formats and checks each file in its own runtime."""
 
 import importlib
 import pathlib
@@ -68,7 +68,7 @@ def _save_openvino(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def _load_openvino(path: pathlib.Path) -> Run:
-    # Left to itself, OpenVINO computes in 16 bits on processors that can.
+    # By default OpenVINO computes in 16 bits on processors that support it.
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = _import("openvino").Core().compile_model(path / "model.xml", "CPU", precision)
     return lambda images: np.asarray(next(iter(compiled(images).values())))
@@ -90,7 +90,7 @@ def list_formats() -> list[str]:
 
 
 def check_path(path: Path, file_format: str) -> None:
-    """Checks that a format is known and that the path has its ending, which its runtime goes by.
+    """Checks that a format is known and that the path has its file extension, which its runtime needs.
 
     Raises:
         ValueError: If not.
@@ -130,7 +130,7 @@ def export(
         file_format: `"keras"`, `"saved_model"` (a folder for TensorFlow and its servers), `"onnx"`, `"litert"` (of
             built-in operations only) or `"openvino"` (a folder).
         images: Batch of real inputs for the check, which also tries a batch of one.
-        expected: What the saved model has to make of them; by default what the model does.
+        expected: Outputs that the saved model must give for them; by default those of the model.
 
     Returns:
         The largest difference of the outputs, relative to the largest output.
@@ -141,7 +141,7 @@ def export(
     """
     check_path(path, file_format)
     save, _ = _FORMATS[file_format]
-    outputs = model(images)  # in any case: Keras exports to ONNX only what has been called
+    outputs = model(images)  # always: Keras exports to ONNX only models that have been called
     expected = np.asarray(keras.ops.convert_to_numpy(outputs if expected is None else expected), "float32")
     with replacing(path) as partial:
         try:

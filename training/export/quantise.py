@@ -25,7 +25,7 @@ def quantise(
 ) -> dict[str, Any]:
     """Saves a model for LiteRT with weights and feature maps of 8-bit integers, and judges what the file predicts.
 
-    Inputs and outputs stay 32-bit floats. An operation that LiteRT has in floating point only stays so.
+    Inputs and outputs stay 32-bit floats. Operations that LiteRT has in floating point only stay in floating point.
 
     Args:
         model: The `keras.Model`.

@@ -1,4 +1,4 @@
-"""What is done to all images before the network sees them, fitted on the training set.
+"""Preprocessings of all images before the network, fitted on the training set.
 
 A preprocessing is a dataclass of numbers and arrays with a `fit` that returns it from training images, and a call that
 maps a batch of float images between 0 and 1 to the network's inputs. Its `background` is the value, or one for each
@@ -29,7 +29,7 @@ class Preprocessing(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Unchanged:
-    """No preprocessing: what the network needs done is in the model."""
+    """No preprocessing, or all of it is inside the model."""
 
     background: float = 0.0
 

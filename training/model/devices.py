@@ -28,7 +28,7 @@ def check_distribution(distribution: str | None) -> None:
 
 @contextlib.contextmanager
 def distributed(distribution: str | None) -> Iterator[None]:
-    """Lets everything that is built and trained inside run on several devices.
+    """Everything built and trained inside this context runs on several devices.
 
     Args:
         distribution: `None` for one device; `"mirrored"` for all devices of this host, with
@@ -61,7 +61,7 @@ def workers(distribution: str | None) -> tuple[int, int]:
 
 
 def on_this_host(model: keras.Model, distribution: str | None) -> keras.Model:
-    """The model for what follows a training, which every host does by itself.
+    """The model for the steps after training, which every host does by itself.
 
     Args:
         model: A functional `keras.Model`, trained in that distribution, which has ended.

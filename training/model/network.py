@@ -13,7 +13,7 @@ from training.recipes import Recipe
 
 @contextlib.contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Lets the layers that are made inside compute by a Keras dtype policy."""
+    """Layers built inside this context use a Keras dtype policy."""
     keras.config.set_dtype_policy(precision)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Interrupted trainings go on where they stopped."""
+"""Checkpoints, from which interrupted trainings continue."""
 
 import json
 import math
@@ -23,7 +23,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Attributes:
         history: List of dictionaries, one for each epoch: its number and its logs.
-        seconds: What the saved epochs took, those of earlier processes too.
+        seconds: Duration of the saved epochs, including those of earlier processes.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -33,7 +33,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.seconds = 0.0
 
     def restore(self, model: keras.Model) -> int:
-        """Puts a compiled model back to where the checkpoint left it, and the history too, if there is one.
+        """Restores a compiled model and the history from the checkpoint, if there is one.
 
         Returns:
             The number of epochs done.
@@ -41,7 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._run.checkpoint.exists():
             model.optimizer.build(model.trainable_variables)
             self.history, self.seconds = load_checkpoint(self._run.checkpoint, _variables(model))
-            write_csv(self._run.history, self.history)  # what was interrupted may not have come so far
+            write_csv(self._run.history, self.history)  # an interrupted process may not have written it
         return len(self.history)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

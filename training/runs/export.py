@@ -46,7 +46,7 @@ def export_run(
         data_dir: Folder of prepared TFDS data sets, or `None` for the one that the run was made with.
 
     Returns:
-        What was found out about the file: `{"difference": ...}` as from `export`, or what `quantise` returns.
+        A dictionary: `{"difference": ...}` as from `export`, or what `quantise` returns.
 
     Raises:
         ValueError: If an argument is out of range, the run cannot be loaded, or the file does not compute what the
@@ -82,7 +82,7 @@ def export_run(
 def _inputs_and_outputs(
     run: FinishedRun, model: keras.Model, images: np.ndarray, inside: bool, softmax: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs of the file, and what it has to return: what the run's own parts make of the same images."""
+    """Inputs of the file, and the outputs that the run's own preprocessing and model give for the same images."""
     inputs = images if run.preprocess is None else np.asarray(run.preprocess(images))
     outputs = model.predict(inputs, verbose=0)
     outputs = keras.ops.convert_to_numpy(keras.ops.softmax(outputs) if softmax else outputs)
@@ -119,7 +119,9 @@ def _preprocess(preprocess: Preprocessing, x: Any) -> Any:
         variance = np.square(preprocess.deviation).tolist()
         return keras.layers.Normalization(mean=list(preprocess.mean), variance=variance)(LogRGB()(RemoveGamma()(x)))
     if not isinstance(preprocess, ContrastZca):
-        raise ValueError(f"`preprocess` must be known as layers. Received: a {type(preprocess).__name__}")
+        raise ValueError(
+            f"`preprocess` must be one that can be written as layers. Received: a {type(preprocess).__name__}"
+        )
     shape, pixels = x.shape[1:], len(preprocess.mean)
     # The norm of a centred image is its deviation times the root of the number of pixels.
     x = keras.layers.LayerNormalization(epsilon=1e-12, center=False, scale=False)(keras.layers.Flatten()(x))

@@ -18,12 +18,12 @@ from training.tasks.task import Task
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """What a run has made, ready to be tested, exported or asked for predictions.
+    """A finished run, loaded for testing, export or predictions.
 
     Attributes:
         folder: The `RunFolder`.
-        recipe: What it was made by.
-        data_dir: The folder of data sets that it was made with, or `None`.
+        recipe: Its recipe.
+        data_dir: The folder of data sets that it used, or `None`.
         task: Its task.
         model: Its model.
         preprocess: Its preprocessing, or `None` if all of it is in the model.
@@ -69,7 +69,7 @@ def load_run(path: str | pathlib.Path) -> FinishedRun:
 
 
 def read_recipe(path: str | pathlib.Path) -> tuple[Recipe, str | None]:
-    """Reads what a finished run was made by.
+    """Reads the recipe of a finished run.
 
     Args:
         path: Folder of the run.
@@ -101,7 +101,7 @@ def _read_labels(path: pathlib.Path) -> list[str] | None:
 
 
 def run_labels(paths: list[str] | list[pathlib.Path]) -> list[str]:
-    """A name for each run, no two the same: that of its folder, with those above it as far as they tell runs apart.
+    """A unique name for each run: that of its folder, with as many parent folders as needed.
 
     Args:
         paths: Folders of runs; one that comes again gets a number.

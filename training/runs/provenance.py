@@ -17,7 +17,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def run_config(recipe: Recipe, data_dir: str | None) -> dict[str, Any]:
-    """Returns what decides the result of a run, as JSON gives it back."""
+    """Returns everything that decides the result of a run, as it reads back from JSON."""
     packages = ("keras", keras.config.backend(), "numpy")
     versions = {package: importlib.metadata.version(package) for package in packages}
     config = {
@@ -32,7 +32,7 @@ def run_config(recipe: Recipe, data_dir: str | None) -> dict[str, Any]:
 
 
 def _absolute(folder: str) -> str:
-    """The same folder from everywhere; those of object stores, such as `gs://...`, are so already."""
+    """The absolute path of a folder; those of object stores, such as `gs://...`, stay as they are."""
     return folder if "://" in folder else os.path.abspath(os.path.expanduser(folder))
 
 

@@ -71,7 +71,7 @@ def publish(path: str | pathlib.Path, folder: str | pathlib.Path = FOLDER) -> tu
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{recipe.model}-{recipe.dataset}{SUFFIX}"
-    # Both are ready before the first takes its place: weights are refused that their card does not know.
+    # Both are ready before the first takes its place: loading rejects weights that do not match their card.
     with replacing(target) as partial, replacing(card_path(target)) as partial_card:
         model = builder(**recipe.model_arguments)
         model.set_weights(run.model.get_weights())

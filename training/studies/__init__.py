@@ -43,7 +43,7 @@ def run_study(name: str, output: str | pathlib.Path, seed: int = 0, **settings: 
         raise ValueError(f"`output` must not hold the results of a study. Received: output={output}")
     try:
         pathlib.Path(output).mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # told before hours of work, not after them
+    except OSError as error:  # before hours of work, not after them
         raise ValueError(
             f"`output` must be a folder that can be written ({error.strerror}). Received: output={output}"
         ) from None

@@ -71,5 +71,5 @@ def compile_classifier(model: keras.Model, learning_rate: float = 1e-3) -> keras
 
 
 def _again(initialiser: Any) -> Any:
-    """An initialiser gives one object the same values twice."""
+    """A copy of an initialiser: one object called twice would give the same values."""
     return initialiser if isinstance(initialiser, str) else initialiser.clone()

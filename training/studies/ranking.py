@@ -35,7 +35,7 @@ def run(
     """Ranks models of the zoo, each trained by itself, from initial weights of its own, for some number of steps.
 
     The statistics of batch normalisation are estimated anew before measuring: after few steps, the moving averages
-    still are what they began with.
+    are still close to their initial values.
 
     Args:
         output: Folder for the results.

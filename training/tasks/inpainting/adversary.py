@@ -8,7 +8,7 @@ from keras import ops
 
 
 class Adversarial(keras.Model):
-    """Trains a generator to paint what was there, and so that a discriminator takes it for real.
+    """Trains a generator to predict the erased centre such that a discriminator takes it for real.
 
     The loss of the generator is
 

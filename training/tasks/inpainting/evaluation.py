@@ -39,8 +39,8 @@ def measure(generator: keras.Model, images: np.ndarray) -> dict[str, dict[str, f
         images: `(n, 128, 128, 3)` in linear RGB.
 
     Returns:
-        A dictionary of dictionaries from the saturation to the ratio: `psnr_by_saturation`, after the light has been
-        taken out of the drawn centre again; `tinted_psnr_by_saturation`, under the light, as in figure 7 of the paper;
+        A dictionary of dictionaries from the saturation to the ratio: `psnr_by_saturation`, with the light taken out of
+        the painted centre; `tinted_psnr_by_saturation`, under the light, as in figure 7 of the paper;
         and both for the mean colour, `mean_...`.
     """
     rows: dict[str, dict[str, float]] = {name: {} for name in ("psnr", "tinted_psnr", "mean_psnr", "mean_tinted_psnr")}
