@@ -32,7 +32,7 @@ RECIPES = [
         name="folder_regression",
         description="P4 All-CNN-C on a folder of your own, with images/ and labels.csv",
         model="p4_all_cnn_c",
-        model_arguments={"input_shape": (64, 64, 3), "filters": (12, 24), "dropout": 0.0, "input_dropout": 0.0},
+        model_arguments={"input_shape": (65, 65, 3), "filters": (12, 24), "dropout": 0.0, "input_dropout": 0.0},
         dataset="folder",
         batch_size=10,
     ),

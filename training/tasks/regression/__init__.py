@@ -42,8 +42,8 @@ class Regression(Task[LabelledImages]):
         "invariance_error": Figure("change under quarter turns", ".1e"),
     }
     curves = (
-        Curve("loss", "loss, of standardised numbers"),
-        Curve("mean_absolute_error", "mean absolute error, of standardised numbers"),
+        Curve("loss", "loss (standardised)"),
+        Curve("mean_absolute_error", "mean absolute error (standardised)"),
     )
     metrics = ("mean_absolute_error",)
 
