@@ -15,11 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from keras_equivariant.training.data import digits
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.losses import SparseHalvedSquaredError
 from keras_equivariant.regularizers import EntropyRegularizer
-from training.data import digits
 
 SETTINGS = {
     "connection table": {},

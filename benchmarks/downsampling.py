@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 
 NETWORKS = {

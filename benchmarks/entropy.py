@@ -37,7 +37,7 @@ def make_points(kind, count):
     if kind == "uniform":
         return random.uniform(-5, 5, (count, 20))
     if kind == "tree":
-        from training.studies.simulated import tree
+        from keras_equivariant.training.studies.simulated import tree
 
         return tree(random, 10, count)[0]
     return embeddings(kind == "trained", count)
@@ -45,8 +45,7 @@ def make_points(kind, count):
 
 def embeddings(trained, count):
     import keras
-
-    from training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
+    from keras_equivariant.training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
 
     keras.utils.set_random_seed(0)
     _, data = load_images(6000, count)

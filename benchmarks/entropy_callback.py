@@ -15,13 +15,13 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from keras_equivariant.training.input.pipelines import training_batches
+from keras_equivariant.training.input.preprocessing import fit_preprocessing
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs.fit import build
+from keras_equivariant.training.tasks import get_task
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
-from training.input.pipelines import training_batches
-from training.input.preprocessing import fit_preprocessing
-from training.recipes import get_recipe
-from training.runs.fit import build
-from training.tasks import get_task
 
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from timing import time_ratio
 
-import zoo
+from keras_equivariant import zoo
 
 
 class Peer:

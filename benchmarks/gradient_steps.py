@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.gradients import check_gradients
 from keras_equivariant.losses import SparseHalvedSquaredError
 

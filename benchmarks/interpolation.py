@@ -14,10 +14,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from keras_equivariant.training.data.rotated_mnist import load_upright
+from keras_equivariant.training.runs.finished import load_run
 from scipy import ndimage
-
-from training.data.rotated_mnist import load_upright
-from training.runs.finished import load_run
 
 
 def turned(image, angle, order):

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from timing import time_ratio
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.planar import to_planar
 
 layers = keras.layers

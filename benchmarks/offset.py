@@ -52,7 +52,7 @@ def training_step(name, batch, jit, **model_arguments):
     import keras
     import numpy as np
 
-    import zoo
+    from keras_equivariant import zoo
 
     model = zoo.create(name, **model_arguments)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

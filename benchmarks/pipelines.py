@@ -17,16 +17,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.streamed import StreamedSplit
+from keras_equivariant.training.input.pipelines import training_batches
+from keras_equivariant.training.input.preprocessing import fit_preprocessing
+from keras_equivariant.training.recipes import get_recipe, list_recipes
+from keras_equivariant.training.runs.fit import build
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Part
 
-import zoo
-from training.data.images import LabelledImages, Split
-from training.data.streamed import StreamedSplit
-from training.input.pipelines import training_batches
-from training.input.preprocessing import fit_preprocessing
-from training.recipes import get_recipe, list_recipes
-from training.runs.fit import build
-from training.tasks import get_task
-from training.tasks.task import Part
+from keras_equivariant import zoo
 
 COUNT = 12_000
 WARM_UP = 5  # steps that do not count

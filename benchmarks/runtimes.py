@@ -21,11 +21,11 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.export.formats import export, load
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.layers import LogRGB, RemoveGamma
 from keras_equivariant.planar import to_planar
-from training.export.formats import export, load
 
 FORMATS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 # Smaller inputs where the published ones would take hours of conversion, and half the width of a network whose

@@ -34,8 +34,7 @@ import keras
 import numpy as np
 from timing import time_ratio
 
-import zoo
-from keras_equivariant import get_symmetry
+from keras_equivariant import get_symmetry, zoo
 from keras_equivariant.layers import GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
 from keras_equivariant.spectral import is_faster

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from timing import time_ratio
 
-import zoo
+from keras_equivariant import zoo
 
 IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 

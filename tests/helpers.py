@@ -14,6 +14,12 @@ COMPILES = keras.config.backend() != "torch"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
+def module_name(path):
+    """The name under which a file of ours is imported: zoo and training are inside of keras_equivariant."""
+    folder, *parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join([*dict.fromkeys(["keras_equivariant", folder]), *(part for part in parts if part != "__init__")])
+
+
 def random_array(*shape, dtype="float32", seed=0):
     """Normal random numbers; an image or a feature map without any symmetry of its own."""
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)

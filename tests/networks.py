@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-import zoo
+from keras_equivariant import zoo
 
 _STAGES = {"filters": (3, 6, 6), "blocks": 1}
 _SMALL = {

@@ -4,15 +4,15 @@ import dataclasses
 
 import keras
 from helpers import random_array
+from keras_equivariant.training.files import write_json
+from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings, save_preprocessing
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs.fit import build
+from keras_equivariant.training.runs.folder import RunFolder
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Part
 
-import zoo
-from training.files import write_json
-from training.input.preprocessing import fit_preprocessing, list_preprocessings, save_preprocessing
-from training.recipes import get_recipe
-from training.runs.fit import build
-from training.runs.folder import RunFolder
-from training.tasks import get_task
-from training.tasks.task import Part
+from keras_equivariant import zoo
 
 
 def compiled_model(recipe, data, steps):

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs import fit as fitting
+from keras_equivariant.training.runs import provenance
+from keras_equivariant.training.runs.checkpoint import Checkpoint
 from made_up_lights import write_colorchecker, write_photographs
-
-from training.recipes import get_recipe
-from training.runs import fit as fitting
-from training.runs import provenance
-from training.runs.checkpoint import Checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +38,13 @@ SMALL = {
         "colorchecker",
         {"model_arguments": {"filters": (3, 3, 3), "bottleneck": 3, "units": 6}, "batch_size": 4},
         write_colorchecker,
-        "training.tasks.illuminants.evaluation.SATURATIONS",
+        "keras_equivariant.training.tasks.illuminants.evaluation.SATURATIONS",
     ),
     "inpainting": Small(
         "inpainting",
         {"model_arguments": {"filters": 3, "bottleneck": 3}, "loss": _ADVERSARY, "batch_size": 2},
         write_photographs,
-        "training.tasks.inpainting.evaluation.SATURATIONS",
+        "keras_equivariant.training.tasks.inpainting.evaluation.SATURATIONS",
     ),
 }
 

@@ -7,10 +7,14 @@ import pkgutil
 import pytest
 
 import keras_equivariant
-import training
-import zoo
+from keras_equivariant import training, zoo
 
-NOT_YET = ("training.data", "training.input.augmentations", "training.input.pipelines", "training.tasks.regression")
+NOT_YET = (
+    "keras_equivariant.training.data",
+    "keras_equivariant.training.input.augmentations",
+    "keras_equivariant.training.input.pipelines",
+    "keras_equivariant.training.tasks.regression",
+)
 MODULES = [
     importlib.import_module(found.name)
     for package in (keras_equivariant, zoo, training)
@@ -56,7 +60,7 @@ def test_nothing_is_forgotten():
         "keras_equivariant.symmetry:get_symmetry",
         "keras_equivariant.layers.group_convolution:GroupConvolution.__init__",
         "keras_equivariant.layers.offset_conv:OffsetConv2D.__init__",
-        "zoo.rotated_mnist:p4cnn",
-        "training.runs.fit:fit",
-        "training.tasks.task:Task.evaluate",
+        "keras_equivariant.zoo.rotated_mnist:p4cnn",
+        "keras_equivariant.training.runs.fit:fit",
+        "keras_equivariant.training.tasks.task:Task.evaluate",
     } <= names

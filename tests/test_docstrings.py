@@ -6,10 +6,10 @@ import importlib
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, module_name
 
 MODULES = sorted(
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    module_name(path)
     for package in ("keras_equivariant", "zoo", "training")
     for path in (ROOT / package).rglob("*.py")
     if ">>> " in path.read_text()

@@ -6,9 +6,8 @@ import shlex
 import numpy as np
 import pytest
 from helpers import ROOT
-
-from training.cli import _parser
-from training.recipes import get_recipe
+from keras_equivariant.training.cli import _parser
+from keras_equivariant.training.recipes import get_recipe
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = np.random.default_rng(0).uniform(size=(2, 28, 28, 1)).astype("float32")

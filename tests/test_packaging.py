@@ -1,29 +1,37 @@
-"""What goes into the wheel, by the configuration that it is built from."""
+"""What goes into the wheel, and that it works beside other packages called zoo and training."""
 
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
 import tomllib
+import venv
 
+import pytest
 from helpers import ROOT
-from setuptools import find_namespace_packages
 
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-NAMES = ("keras_equivariant", "training", "zoo")
+FOLDERS = {name: ROOT / folder for name, folder in SETTINGS["package-dir"].items()}
 MATCHES = {
-    (name, pattern): list((ROOT / name).glob(pattern))
+    (name, pattern): list(FOLDERS[name].glob(pattern))
     for name, patterns in SETTINGS["package-data"].items()
     for pattern in patterns
 }
-PACKAGES = find_namespace_packages(str(ROOT), **SETTINGS["packages"]["find"])
 
 
 def test_all_code_and_no_tests():
-    folders = {path.parent.relative_to(ROOT) for name in NAMES for path in (ROOT / name).rglob("*.py")}
-    assert {".".join(folder.parts) for folder in folders} <= set(PACKAGES)
-    assert {name.split(".")[0] for name in PACKAGES} == set(NAMES)
+    there = {
+        ".".join([name, *path.parent.relative_to(folder).parts])
+        for name, folder in FOLDERS.items()
+        for path in folder.rglob("*.py")
+    }
+    assert there == set(SETTINGS["packages"])
 
 
 def test_all_data():
     listed = {path for paths in MATCHES.values() for path in paths}
-    there = {path for name in NAMES for path in (ROOT / name).rglob("*") if path.is_file()}
+    there = {path for folder in FOLDERS.values() for path in folder.rglob("*") if path.is_file()}
     assert listed == {path for path in there if path.suffix not in (".py", ".pyc")}
 
 
@@ -32,4 +40,44 @@ def test_each_pattern_matches():
 
 
 def test_hints_are_announced():
-    assert {("keras_equivariant", "py.typed"), ("zoo", "py.typed")} <= set(MATCHES)
+    assert {("keras_equivariant", "py.typed"), ("keras_equivariant.zoo", "py.typed")} <= set(MATCHES)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """The folder of the programs of a new environment, with our wheel in it and what it needs beside."""
+    path = tmp_path_factory.mktemp("wheel")
+    source = path / "source"
+    for folder in FOLDERS.values():
+        shutil.copytree(folder, source / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    venv.create(path / "environment", symlinks=True)
+    python = path / "environment" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    run([*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", path, source], path)
+    run([*pip, "--python", python, "install", "--quiet", "--no-deps", *path.glob("*.whl")], path)
+    # A file inside this folder names the checkout, if that is installed: only those of the environment itself count.
+    (packages,) = (path / "environment" / "lib").glob("*/site-packages")
+    (packages / "what_we_need.pth").write_text(sysconfig.get_path("purelib"))
+    return python.parent
+
+
+def run(command, folder):
+    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "KERAS_BACKEND")}
+    result = subprocess.run([*map(str, command)], cwd=folder, env=clean, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_backend):
+    for name in ("training", "zoo"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('this one is the user\\'s')\n")
+    for command in (["keras-equivariant"], ["python", "-m", "keras_equivariant"]):
+        program = [programs / command[0], *command[1:]]
+        assert run([*program, "--version"], tmp_path).split()[-1] == "0.1.0"
+        assert "  p4cnn " in run([*program, "list"], tmp_path)
+    code = "from keras_equivariant import training, zoo; print(zoo.__file__, zoo.create('p4cnn').count_params())"
+    file, parameters = run([programs / "python", "-c", code], tmp_path).split()
+    assert file.startswith(str(programs.parent)) and parameters == "24800"

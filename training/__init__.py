@@ -4,14 +4,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.recipes import Recipe, get_recipe, list_recipes
-    from training.runs.compare import compare_runs
-    from training.runs.export import export_run
-    from training.runs.finished import load_run
-    from training.runs.fit import fit
-    from training.runs.predict import predict
-    from training.tasks import get_task, list_tasks, register_task
-    from training.tasks.task import Task
+    from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes
+    from keras_equivariant.training.runs.compare import compare_runs
+    from keras_equivariant.training.runs.export import export_run
+    from keras_equivariant.training.runs.finished import load_run
+    from keras_equivariant.training.runs.fit import fit
+    from keras_equivariant.training.runs.predict import predict
+    from keras_equivariant.training.tasks import get_task, list_tasks, register_task
+    from keras_equivariant.training.tasks.task import Task
 
 _HOMES = {
     "Recipe": "recipes",

@@ -1,4 +1,4 @@
-"""The command line: `keras-equivariant`, or `python -m training`.
+"""The command line: `keras-equivariant`, or `python -m keras_equivariant`.
 
 Help and refusals shall take no time: what is imported here, before the arguments are checked, is light.
 """
@@ -16,14 +16,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from training.files import read_json
-from training.recipes import get_recipe, list_recipes
-from training.runs.folder import check_output, find_finished_run
-from training.runs.predict import SHOWN, check_folder, find_pictures, predict
-from training.studies import list_studies, run_study
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.recipes import get_recipe, list_recipes
+from keras_equivariant.training.runs.folder import check_output, find_finished_run
+from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
+from keras_equivariant.training.studies import list_studies, run_study
 
 if TYPE_CHECKING:
-    from training.tasks.task import Task
+    from keras_equivariant.training.tasks.task import Task
 
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 _FORMATS = ("keras", "saved_model", "onnx", "litert", "openvino")
@@ -165,7 +165,11 @@ def _version() -> str:
 
 def _list_models() -> dict[str, str]:
     """The models of the zoo, each with one line on what it is, read without Keras."""
-    functions = (node for file in _package("zoo").glob("*.py") for node in ast.parse(file.read_text("utf-8")).body)
+    functions = (
+        node
+        for file in _package("keras_equivariant.zoo").glob("*.py")
+        for node in ast.parse(file.read_text("utf-8")).body
+    )
     return {
         node.name: (ast.get_docstring(node) or "").partition("\n")[0]
         for node in sorted((node for node in functions if isinstance(node, ast.FunctionDef)), key=lambda n: n.name)
@@ -195,7 +199,7 @@ def _check_runs(folders: list[str], data_dir: str | None = None) -> None:
 
 def _check_data_dir(data_dir: str | None, dataset: str | None) -> None:
     if data_dir is not None:
-        from training.data import reads_folder
+        from keras_equivariant.training.data import reads_folder
 
         if not reads_folder(dataset):
             rule = f"must not be given for the data set {dataset!r}, which reads no folder"
@@ -230,8 +234,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
     check_output(output, recipe.epochs, arguments.resume)
     _import_tensorflow_quietly()
-    from training.runs.fit import fit
-    from training.tasks import get_task
+    from keras_equivariant.training.runs.fit import fit
+    from keras_equivariant.training.tasks import get_task
 
     run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
     _print_table(get_task(recipe.task), metrics)
@@ -244,7 +248,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     _check_runs([arguments.folder], arguments.data_dir)
     _import_tensorflow_quietly()
-    from training.runs.finished import load_run
+    from keras_equivariant.training.runs.finished import load_run
 
     run = load_run(arguments.folder)
     _print_table(run.task, run.evaluate(arguments.data_dir))
@@ -256,9 +260,9 @@ def _export(arguments: argparse.Namespace) -> None:
         raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
     _check_runs([arguments.folder], arguments.data_dir)
     _import_tensorflow_quietly()
-    from training.runs.export import export_run
-    from training.runs.finished import read_recipe
-    from training.tasks import get_task
+    from keras_equivariant.training.runs.export import export_run
+    from keras_equivariant.training.runs.finished import read_recipe
+    from keras_equivariant.training.tasks import get_task
 
     given = vars(arguments)
     names = ("planar", "preprocessing", "softmax", "int8", "data_dir")
@@ -279,7 +283,7 @@ def _report(arguments: argparse.Namespace) -> None:
     _check_name("format", arguments.format, _TABLES)
     _check_runs(arguments.folders)
     _import_tensorflow_quietly()
-    from training.runs.compare import compare_runs, draw_comparison, format_table
+    from keras_equivariant.training.runs.compare import compare_runs, draw_comparison, format_table
 
     runs = compare_runs(arguments.folders)
     as_json = arguments.format == "json"
@@ -293,7 +297,7 @@ def _lights(arguments: argparse.Namespace) -> None:
         raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
     _check_runs(arguments.folders, arguments.data_dir)
     _import_tensorflow_quietly()
-    from training.runs.lights import draw_lights
+    from keras_equivariant.training.runs.lights import draw_lights
 
     print(*draw_lights(arguments.folders, arguments.output, arguments.images, arguments.data_dir), sep="\n")
 

@@ -1,14 +1,14 @@
 """Architectures from the papers, ready to train: `zoo.create("p4cnn")`."""
 
-from zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
-from zoo.bouvrie import bouvrie_cnn, lenet5
-from zoo.color_cerberus import color_cerberus, offset_color_cerberus
-from zoo.context_encoder import context_discriminator, context_encoder, offset_context_encoder
-from zoo.offset_resnet import offset_resnet20, offset_resnet50, p4_offset_resnet20, resnet20, resnet50
-from zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
-from zoo.pretrained import get_card, list_weights
-from zoo.registry import create, get_builder, list_models
-from zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
+from keras_equivariant.zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
+from keras_equivariant.zoo.bouvrie import bouvrie_cnn, lenet5
+from keras_equivariant.zoo.color_cerberus import color_cerberus, offset_color_cerberus
+from keras_equivariant.zoo.context_encoder import context_discriminator, context_encoder, offset_context_encoder
+from keras_equivariant.zoo.offset_resnet import offset_resnet20, offset_resnet50, p4_offset_resnet20, resnet20, resnet50
+from keras_equivariant.zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet26, resnet44
+from keras_equivariant.zoo.pretrained import get_card, list_weights
+from keras_equivariant.zoo.registry import create, get_builder, list_models
+from keras_equivariant.zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
 
 __all__ = [
     "all_cnn_c",

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers
+from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import InverseLogRGB, OffsetConcatenate, OffsetConv2D, OffsetDense, OffsetReLU
 from keras_equivariant.typing import Shape
-from zoo.registry import register
 
 _INITIALIZER = "he_normal"
 

@@ -13,6 +13,7 @@ Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118
 
 import keras
 from keras import layers
+from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import (
     InverseLogRGB,
@@ -21,7 +22,6 @@ from keras_equivariant.layers import (
     OffsetConv2D,
     OffsetConv2DTranspose,
 )
-from zoo.registry import register
 
 _SLOPE = 0.2
 _MOMENTUM = 0.9

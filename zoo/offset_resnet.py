@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers
+from keras_equivariant.zoo.pretrained import pretrained
+from keras_equivariant.zoo.registry import register
+from keras_equivariant.zoo.resnet_parts import OffsetParts, OrdinaryParts
 
 from keras_equivariant.typing import Shape
-from zoo.pretrained import pretrained
-from zoo.registry import register
-from zoo.resnet_parts import OffsetParts, OrdinaryParts
 
 
 @register

@@ -13,11 +13,18 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers
+from keras_equivariant.zoo.cifar10_parts import (
+    DOWNSAMPLINGS,
+    HEADS,
+    as_published,
+    check_choice,
+    convolution,
+    mean_features,
+)
+from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import GridCentring2D
 from keras_equivariant.typing import Shape
-from zoo.cifar10_parts import DOWNSAMPLINGS, HEADS, as_published, check_choice, convolution, mean_features
-from zoo.registry import register
 
 
 @register

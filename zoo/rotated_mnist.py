@@ -10,11 +10,11 @@ import os
 
 import keras
 from keras import layers
+from keras_equivariant.zoo.pretrained import pretrained
+from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D, GroupMaxPooling2D
 from keras_equivariant.typing import Shape
-from zoo.pretrained import pretrained
-from zoo.registry import register
 
 # The default momentum of 0.99 needs thousands of steps to forget the first ones; small training sets have hundreds.
 _BATCH_NORM_MOMENTUM = 0.9

@@ -7,12 +7,12 @@ import sys
 
 import keras
 import numpy as np
+from keras_equivariant.training.pictures.gallery import draw_entropy
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from keras_equivariant.entropy import diffusion_spectral_entropy
-from training.pictures.gallery import draw_entropy
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)

@@ -6,13 +6,13 @@ import sys
 
 import keras
 import numpy as np
+from keras_equivariant.training.pictures.gallery import draw_lit_predictions
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from keras_equivariant.convert import to_offset_equivariant
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
-from training.pictures.gallery import draw_lit_predictions
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)

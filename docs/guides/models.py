@@ -6,10 +6,10 @@ import pathlib
 import sys
 
 import keras
+from keras_equivariant.zoo.registry import register
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.layers import CosetPooling, GroupConv2D
-from zoo.registry import register
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
@@ -28,8 +28,8 @@ print(f"{zoo.list_models('tiny*')}: {zoo.create('tiny_p4').count_params():,} par
 # --8<-- [end:builder]
 
 # --8<-- [start:recipe]
-from training.recipes import Recipe  # noqa: E402
-from training.runs.fit import fit  # noqa: E402
+from keras_equivariant.training.recipes import Recipe  # noqa: E402
+from keras_equivariant.training.runs.fit import fit  # noqa: E402
 
 recipe = Recipe(
     name="tiny_digits",

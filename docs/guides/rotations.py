@@ -6,12 +6,12 @@ import sys
 
 import keras
 import numpy as np
+from keras_equivariant.training.pictures.gallery import draw_feature_maps, draw_filters, draw_rotated_predictions
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GroupConv2D
-from training.pictures.gallery import draw_feature_maps, draw_filters, draw_rotated_predictions
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.planar import to_planar
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")

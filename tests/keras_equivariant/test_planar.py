@@ -7,7 +7,7 @@ import pytest
 from helpers import ROOT, random_array, randomise, relative_error, run_python, to_numpy
 from networks import small_network
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.activations import Logistic, ScaledTanh
 from keras_equivariant.layers import (
     ApplyGamma,
@@ -218,7 +218,7 @@ def test_loads_where_the_package_is_not_installed(tmp_path):
         to_planar(model).save(tmp_path / f"{build.__name__}.keras")
     code = """
 import pathlib, sys
-sys.modules["keras_equivariant"] = sys.modules["zoo"] = None  # makes their import fail
+sys.modules["keras_equivariant"] = None  # makes their import fail
 import keras, numpy as np
 for path in pathlib.Path(sys.argv[1]).glob("*.keras"):
     with np.load(path.with_suffix(".npz")) as arrays:

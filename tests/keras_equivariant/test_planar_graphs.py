@@ -4,7 +4,7 @@ import keras
 import pytest
 from helpers import random_array, randomise, relative_error, run_python
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.activations import Logistic, sparsemax
 from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers import (

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array
+from keras_equivariant.training.model.batch_norm import reestimate_batch_norm
 
 from keras_equivariant.layers import OffsetAdapter, OffsetBatchNormalization
-from training.model.batch_norm import reestimate_batch_norm
 
 
 def make_model():

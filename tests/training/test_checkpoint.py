@@ -3,11 +3,10 @@ import types
 import keras
 import pytest
 from helpers import random_array
-
-from training.files import write_csv
-from training.runs import checkpoint as module
-from training.runs.checkpoint import Checkpoint
-from training.runs.folder import RunFolder
+from keras_equivariant.training.files import write_csv
+from keras_equivariant.training.runs import checkpoint as module
+from keras_equivariant.training.runs.checkpoint import Checkpoint
+from keras_equivariant.training.runs.folder import RunFolder
 
 
 def fit(run, epochs):

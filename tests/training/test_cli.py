@@ -6,18 +6,18 @@ import json
 import re
 
 import keras
+import keras_equivariant.training.data
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import run_python
+from keras_equivariant.training import cli
+from keras_equivariant.training.export.formats import list_formats
+from keras_equivariant.training.recipes import get_recipe, list_recipes
+from keras_equivariant.training.runs import fit
+from keras_equivariant.training.runs.folder import RunFolder
 
-import training.data
-import zoo
-from training import cli
-from training.export.formats import list_formats
-from training.recipes import get_recipe, list_recipes
-from training.runs import fit
-from training.runs.folder import RunFolder
+from keras_equivariant import zoo
 
 EPOCHS = "2"
 FILES = {
@@ -42,7 +42,7 @@ def only_tensorflow(tensorflow_backend):
 @pytest.fixture(scope="module", autouse=True)
 def few_images():
     """Models and pictures take longer than trainings on these."""
-    load = training.data.load
+    load = keras_equivariant.training.data.load
 
     def load_few(*arguments):
         data = load(*arguments)
@@ -50,7 +50,7 @@ def few_images():
         return dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.data, "load", load_few)
+        patch.setattr(keras_equivariant.training.data, "load", load_few)
         yield
 
 
@@ -142,7 +142,7 @@ def test_the_test_error_of_an_export_is_that_of_the_fit(run, tmp_path, capsys, m
     def quantise(model, path, calibration, inputs, expected, agreement, error):
         return {"agreement": 99.5, "error": 1.5, "float_error": error(expected), "images": len(inputs), "bytes": 12345}
 
-    monkeypatch.setattr("training.runs.export.quantise", quantise)
+    monkeypatch.setattr("keras_equivariant.training.runs.export.quantise", quantise)
     assert cli.main(["export", str(run), "--format", "litert", "--int8", "--output", str(tmp_path / "m.tflite")]) == 0
     printed = capsys.readouterr().out
     assert "12,345 bytes; on 1,600 test images" in printed and "to 99.50 %" in printed, "200 images in 8 rotations"
@@ -227,8 +227,9 @@ class Refuse:
             raise AssertionError(f"{name} is imported")
 
 sys.meta_path.insert(0, Refuse())
+sys.argv[0] = "keras-equivariant"  # which imports Keras later than a program does
 sys.stderr = sys.stdout
-from training import cli
+from keras_equivariant.training import cli
 try:
     print(cli.main(sys.argv[1:]))
 except SystemExit as exit_:

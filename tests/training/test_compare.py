@@ -4,10 +4,9 @@ import dataclasses
 import json
 
 import pytest
-
-from training import cli
-from training.recipes import get_recipe
-from training.runs import compare
+from keras_equivariant.training import cli
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs import compare
 
 HISTORIES = {
     "classification": "epoch,loss,accuracy,val_loss,val_accuracy\n0,1.5,0.5,2.5,0.25\n1,0.5,0.75,1.0,0.5\n",

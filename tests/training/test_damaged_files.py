@@ -8,13 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 from fuzz import CASES, draw
+from keras_equivariant.training.input.preprocessing import load_preprocessing
+from keras_equivariant.training.runs.checkpoint import load_checkpoint, save_checkpoint
+from keras_equivariant.training.runs.compare import compare_runs, format_table
+from keras_equivariant.training.runs.finished import load_model, read_recipe
 from runs import finished_run
 
-import zoo
-from training.input.preprocessing import load_preprocessing
-from training.runs.checkpoint import load_checkpoint, save_checkpoint
-from training.runs.compare import compare_runs, format_table
-from training.runs.finished import load_model, read_recipe
+from keras_equivariant import zoo
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tensorflow_backend")]
 

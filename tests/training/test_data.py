@@ -5,11 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+from keras_equivariant.training import data as datasets
+from keras_equivariant.training.data import from_tfds
+from keras_equivariant.training.data.images import LabelledImages, Split
 from made_up_data import prepare, small_images
-
-from training import data as datasets
-from training.data import from_tfds
-from training.data.images import LabelledImages, Split
 
 tfds = pytest.importorskip("tensorflow_datasets")
 requests = pytest.importorskip("requests")
@@ -47,7 +46,7 @@ def test_data_sets_of_tfds(name, size, channels, tmp_path):
 
 
 def test_rotated_mnist_is_made_from_mnist(tmp_path, monkeypatch):
-    from training.data import rotated_mnist
+    from keras_equivariant.training.data import rotated_mnist
 
     monkeypatch.setattr(rotated_mnist, "_TRAIN", 20)
     monkeypatch.setattr(rotated_mnist, "_TEST", 30)

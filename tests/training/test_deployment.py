@@ -2,18 +2,18 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array, relative_error, run_python, to_numpy
+from keras_equivariant.training import cli
+from keras_equivariant.training.export import quantise as quantisation
+from keras_equivariant.training.export.formats import export
+from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings
+from keras_equivariant.training.model.network import in_float32
+from keras_equivariant.training.runs.export import assemble, export_run
+from keras_equivariant.training.runs.finished import load_run
+from keras_equivariant.training.tasks import get_task
 from runs import finished_run
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 from keras_equivariant.planar import to_planar
-from training import cli
-from training.export import quantise as quantisation
-from training.export.formats import export
-from training.input.preprocessing import fit_preprocessing, list_preprocessings
-from training.model.network import in_float32
-from training.runs.export import assemble, export_run
-from training.runs.finished import load_run
-from training.tasks import get_task
 
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 NARROW = {"filters": 3}

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 from helpers import ROOT, run_python
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.model.devices import check_distribution, synchronise_batch_norm
+from keras_equivariant.training.tasks.inpainting.adversary import Adversarial
 
 from keras_equivariant.layers import OffsetAdapter
-from training.files import read_json
-from training.model.devices import check_distribution, synchronise_batch_norm
-from training.tasks.inpainting.adversary import Adversarial
 
 MODELS = ["p4cnn", "offset_resnet20"]
 JAX_RATES, JAX_TOLERANCE = {"p4cnn": 3e-5, "offset_resnet20": 1e-3}, 1e-4
@@ -30,15 +30,15 @@ if distribution == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
 import keras
-from training.data.images import LabelledImages, Split
-from training.model.devices import distributed, workers
-from training.runs.fit import build
-from training.tasks import get_task
-from training.tasks.task import Part
-from training.input.pipelines import training_batches
-from training.input.preprocessing import Standardise
-from training.recipes import get_recipe
-import zoo
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.model.devices import distributed, workers
+from keras_equivariant.training.runs.fit import build
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Part
+from keras_equivariant.training.input.pipelines import training_batches
+from keras_equivariant.training.input.preprocessing import Standardise
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant import zoo
 
 arguments = {"blocks": 1} if "resnet" in model else {}  # compiles in a third of the time
 recipe = get_recipe("rotated_digits", model=model, model_arguments=arguments, precision=precision, batch_size=8)
@@ -95,8 +95,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import keras
 keras.config.set_floatx("float64")  # before any layer is made
 from keras import layers
-from training.model.devices import distributed, synchronise_batch_norm
-from training.tasks.inpainting.adversary import Adversarial
+from keras_equivariant.training.model.devices import distributed, synchronise_batch_norm
+from keras_equivariant.training.tasks.inpainting.adversary import Adversarial
 
 x = np.random.default_rng(0).normal(size=(24, 6, 6, 2)) * (1 + np.arange(24) % 8).reshape(-1, 1, 1, 1)
 weights = []
@@ -188,7 +188,7 @@ def test_two_hosts_on_jax(model, tmp_path):
 
 @needs_jax
 def test_command_line_on_two_hosts(tmp_path):
-    command = ("-m", "training", "fit", "bouvrie_digits", "--epochs", 1, "--distribute", "jax", "--output")
+    command = ("-m", "keras_equivariant", "fit", "bouvrie_digits", "--epochs", 1, "--distribute", "jax", "--output")
     folders = [tmp_path / f"host{i}" for i in range(2)]
     run_on_two_hosts(*[(*command, folder) for folder in folders])
     metrics = [read_json(folder / "metrics.json") for folder in folders]

@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array, relative_error, run_python, to_numpy
+from keras_equivariant.training.export.formats import export, list_formats
 from networks import small_network
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.planar import to_planar
-from training.export.formats import export, list_formats
 
 # What each format needs beside TensorFlow.
 PACKAGES = {"onnx": ["tf2onnx", "onnxruntime"], "litert": ["ai_edge_litert"], "openvino": ["openvino"]}
@@ -65,7 +65,7 @@ def test_a_saved_model_needs_tensorflow_alone(tmp_path, planar, tensorflow_backe
     np.save(tmp_path / "x.npy", x)
     code = """
 import sys
-for module in ("keras", "keras_equivariant", "zoo", "training"):
+for module in ("keras", "keras_equivariant"):
     sys.modules[module] = None  # makes its import fail
 import numpy as np, tensorflow as tf
 served = tf.saved_model.load(sys.argv[1] + "/served")

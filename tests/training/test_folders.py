@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from keras_equivariant.training import cli
+from keras_equivariant.training.data.folders import load_labelled_folder
+from keras_equivariant.training.data.transforms import fit_into
 from PIL import Image
-
-from training import cli
-from training.data.folders import load_labelled_folder
-from training.data.transforms import fit_into
 
 SHAPE = (16, 16, 3)
 

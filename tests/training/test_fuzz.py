@@ -6,13 +6,12 @@ import re
 import shutil
 import types
 
+import keras_equivariant.training.studies
 import numpy as np
 import pytest
 from fuzz import CASES, draw
+from keras_equivariant.training import cli
 from runs import finished_run
-
-import training.studies
-from training import cli
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tensorflow_backend")]
 
@@ -53,10 +52,16 @@ VALUES = (
 )
 # Where each command's checks end.
 WORK = (
-    *(("training.runs.fit", "_train"), ("training.tasks.classification", "evaluate")),
-    *(("training.runs.export", "export"), ("training.runs.export", "quantise")),
-    *(("training.runs.lights", "save_figure"), ("training.runs.predict", "_predictions")),
-    ("training.data.from_tfds", "load"),  # or data would be downloaded
+    *(
+        ("keras_equivariant.training.runs.fit", "_train"),
+        ("keras_equivariant.training.tasks.classification", "evaluate"),
+    ),
+    *(("keras_equivariant.training.runs.export", "export"), ("keras_equivariant.training.runs.export", "quantise")),
+    *(
+        ("keras_equivariant.training.runs.lights", "save_figure"),
+        ("keras_equivariant.training.runs.predict", "_predictions"),
+    ),
+    ("keras_equivariant.training.data.from_tfds", "load"),  # or data would be downloaded
 )
 
 
@@ -97,7 +102,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "image.png").write_bytes(b"\x89PNG")
     for module, name in WORK:
         monkeypatch.setattr(importlib.import_module(module), name, begin)
-    monkeypatch.setattr(training.studies, "importlib", types.SimpleNamespace(import_module=begin))
+    monkeypatch.setattr(keras_equivariant.training.studies, "importlib", types.SimpleNamespace(import_module=begin))
     return tmp_path
 
 

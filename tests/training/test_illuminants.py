@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from helpers import relative_error
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.input import coloured_light
+from keras_equivariant.training.input.preprocessing import fit_preprocessing
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.tasks.classification.evaluation import get_evaluation
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
-from training.data.images import LabelledImages, Split
-from training.input import coloured_light
-from training.input.preprocessing import fit_preprocessing
-from training.recipes import get_recipe
-from training.tasks.classification.evaluation import get_evaluation
 
 
 def images(count=6, size=16, low=0.0):

@@ -5,19 +5,19 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from keras_equivariant.training.runs.fit import fit
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.illuminants import evaluation
+from keras_equivariant.training.tasks.illuminants.baselines import BASELINES, summarise
+from keras_equivariant.training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
+from keras_equivariant.training.tasks.illuminants.images import LitImages
+from keras_equivariant.training.tasks.illuminants.pictures import developed, draw_report
 from made_up_lights import COUNT, write_colorchecker
 from matplotlib.figure import Figure
 from small_tasks import quickly, small_recipe, without_files
 
 from keras_equivariant.layers import ApplyGamma
 from keras_equivariant.metrics import reproduction_angular_error
-from training.runs.fit import fit
-from training.tasks import get_task
-from training.tasks.illuminants import evaluation
-from training.tasks.illuminants.baselines import BASELINES, summarise
-from training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
-from training.tasks.illuminants.images import LitImages
-from training.tasks.illuminants.pictures import developed, draw_report
 
 pytest.importorskip("tensorflow_datasets")
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")

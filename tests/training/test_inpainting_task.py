@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import random_array
+from keras_equivariant.training.runs.fit import build, fit
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.inpainting import evaluation
+from keras_equivariant.training.tasks.inpainting.adversary import Adversarial
+from keras_equivariant.training.tasks.inpainting.evaluation import measure, signal_to_noise
+from keras_equivariant.training.tasks.inpainting.images import (
+    Photographs,
+    central_crops,
+    centre,
+    erase,
+    load,
+    training_batches,
+)
+from keras_equivariant.training.tasks.inpainting.pictures import draw_report
+from keras_equivariant.training.tasks.task import Part
 from made_up_lights import PHOTOGRAPHS, SIZES, write_photographs
 from matplotlib.figure import Figure
 from small_tasks import quickly, small_recipe, without_files
 
 from keras_equivariant.layers import ApplyGamma, RemoveGamma
-from training.runs.fit import build, fit
-from training.tasks import get_task
-from training.tasks.inpainting import evaluation
-from training.tasks.inpainting.adversary import Adversarial
-from training.tasks.inpainting.evaluation import measure, signal_to_noise
-from training.tasks.inpainting.images import Photographs, central_crops, centre, erase, load, training_batches
-from training.tasks.inpainting.pictures import draw_report
-from training.tasks.task import Part
 
 pytest.importorskip("tensorflow_datasets")
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")

@@ -6,10 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_equivariant.training.data.files import read_image, scaled
+from keras_equivariant.training.tasks.illuminants.images import fill, load, visible_pixels
 from made_up_lights import CHART, COUNT, write_colorchecker, write_nus
-
-from training.data.files import read_image, scaled
-from training.tasks.illuminants.images import fill, load, visible_pixels
 
 pytest.importorskip("tensorflow_datasets")
 
@@ -75,7 +74,7 @@ def test_hidden_pixels_take_the_mean_of_the_visible_ones():
 
 def test_light_multiplies_images_and_their_lights():
     images = np.random.default_rng(0).uniform(0.1, 1, (5, 8, 8, 3)).astype("float32")
-    from training.tasks.illuminants.images import LitImages
+    from keras_equivariant.training.tasks.illuminants.images import LitImages
 
     data = LitImages(images, np.ones((5, 3), "float32"), np.arange(5))
     np.testing.assert_array_equal(data.under(0.0).images, images)

@@ -7,17 +7,16 @@ import types
 import keras
 import numpy as np
 import pytest
+from keras_equivariant.training import cli
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.input.preprocessing import Standardise
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs import lights
+from keras_equivariant.training.runs.finished import run_labels
+from keras_equivariant.training.tasks.classification import pictures
+from keras_equivariant.training.tasks.inpainting.pictures import draw_centres
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-
-from training import cli
-from training.data.images import LabelledImages, Split
-from training.input.preprocessing import Standardise
-from training.recipes import get_recipe
-from training.runs import lights
-from training.runs.finished import run_labels
-from training.tasks.classification import pictures
-from training.tasks.inpainting.pictures import draw_centres
 
 NAMES = ("cat", "dog", "frog")
 ERRORS = {"test_error_by_saturation": {"0.0": 8.0, "0.9": 29.0}}

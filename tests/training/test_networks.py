@@ -1,15 +1,14 @@
 import keras
 import numpy as np
 import pytest
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.model.network import computing_in, create_network, in_float32
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs.fit import fit
+from keras_equivariant.training.tasks import illuminants, inpainting
+from keras_equivariant.training.tasks.illuminants.images import LitImages
+from keras_equivariant.training.tasks.inpainting.images import Photographs
 from runs import compiled_model
-
-from training.data.images import LabelledImages, Split
-from training.model.network import computing_in, create_network, in_float32
-from training.recipes import get_recipe
-from training.runs.fit import fit
-from training.tasks import illuminants, inpainting
-from training.tasks.illuminants.images import LitImages
-from training.tasks.inpainting.images import Photographs
 
 SHAPES = (28, 28, 1), (10,)
 

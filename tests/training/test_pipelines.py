@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import random_array
+from keras_equivariant.training.data.images import Split
+from keras_equivariant.training.data.transforms import rotate, shift_and_flip
+from keras_equivariant.training.input import augmentations
+from keras_equivariant.training.input.augmentations import Augmentation, get_augmentation, list_augmentations
+from keras_equivariant.training.input.pipelines import rotated_batches, test_batches, training_batches
+from keras_equivariant.training.input.preprocessing import Standardise, fit_preprocessing
 
 from keras_equivariant.equivariance import transform_image
-from training.data.images import Split
-from training.data.transforms import rotate, shift_and_flip
-from training.input import augmentations
-from training.input.augmentations import Augmentation, get_augmentation, list_augmentations
-from training.input.pipelines import rotated_batches, test_batches, training_batches
-from training.input.preprocessing import Standardise, fit_preprocessing
 
 test_batches.__test__ = False  # a function of the library, whatever its name
 

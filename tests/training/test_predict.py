@@ -6,19 +6,18 @@ import io
 import json
 
 import keras
+import keras_equivariant.training.pictures.curves
+import keras_equivariant.training.runs.finished
 import numpy as np
 import pytest
+from keras_equivariant.training import cli
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs.predict import SHOWN, predict
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Prediction
 from matplotlib.image import imread
 from PIL import Image
 from runs import finished_run
-
-import training.pictures.curves
-import training.runs.finished
-from training import cli
-from training.recipes import get_recipe
-from training.runs.predict import SHOWN, predict
-from training.tasks import get_task
-from training.tasks.task import Prediction
 
 SIDE = 12
 
@@ -181,7 +180,7 @@ def test_a_failure_leaves_nothing(estimator, pictures, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     Image.fromarray(grey((20, 20, 3))).save(pictures / "good.png")
-    monkeypatch.setattr(training.pictures.curves, "save_figure", fail)
+    monkeypatch.setattr(keras_equivariant.training.pictures.curves, "save_figure", fail)
     with pytest.raises(OSError, match="No space"):
         predict(estimator, [pictures], tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
@@ -205,7 +204,7 @@ def test_bad_arguments_are_told_before_the_model_is_loaded(
     (tmp_path / "empty" / "notes.txt").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x.png").write_bytes(b"\x89PNG")
-    monkeypatch.setattr(training.runs.finished, "load_run", None)
+    monkeypatch.setattr(keras_equivariant.training.runs.finished, "load_run", None)
     run, output, *paths = (word.format(run=classifier, tmp=tmp_path) for word in (run, output, *paths))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=message):
@@ -229,7 +228,9 @@ def test_the_contact_sheet(count, with_pictures, columns, classifier, pictures, 
 
     figures = []
     monkeypatch.setattr(type(get_task("classification")), "predict", said)
-    monkeypatch.setattr(training.pictures.curves, "save_figure", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(
+        keras_equivariant.training.pictures.curves, "save_figure", lambda figure, path: figures.append(figure)
+    )
     for i in range(count):
         Image.fromarray(grey((600, 300), i)).save(pictures / f"{i:02} $_$ of all.png")
     predict(classifier, [pictures], tmp_path / "out")

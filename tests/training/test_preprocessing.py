@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 from helpers import random_array
-
-from training.input.preprocessing import fit_preprocessing, list_preprocessings, load_preprocessing, save_preprocessing
+from keras_equivariant.training.input.preprocessing import (
+    fit_preprocessing,
+    list_preprocessings,
+    load_preprocessing,
+    save_preprocessing,
+)
 
 
 @pytest.fixture

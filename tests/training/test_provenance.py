@@ -4,10 +4,10 @@ import shutil
 import subprocess
 
 import pytest
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs import provenance
 
 from keras_equivariant import __version__
-from training.recipes import get_recipe
-from training.runs import provenance
 
 RECIPE = get_recipe("rotated_digits")
 

@@ -3,12 +3,12 @@ import json
 import keras
 import numpy as np
 import pytest
+from keras_equivariant.training.runs import publish
+from keras_equivariant.training.runs.finished import load_run
+from keras_equivariant.zoo import pretrained
 from runs import finished_run
 
-import zoo
-from training.runs import publish
-from training.runs.finished import load_run
-from zoo import pretrained
+from keras_equivariant import zoo
 
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 
@@ -68,7 +68,10 @@ def test_errors_take_one_line(tmp_path, capsys):
             publish.main([str(run), "--output", str(output)])
         assert exit_.value.code == 2
         printed = capsys.readouterr().err
-        assert printed.startswith("python -m training.runs.publish: error: ") and printed.count("\n") == 1
+        assert (
+            printed.startswith("python -m keras_equivariant.training.runs.publish: error: ")
+            and printed.count("\n") == 1
+        )
         assert message in printed
 
 

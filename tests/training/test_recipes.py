@@ -6,19 +6,19 @@ import os
 
 import numpy as np
 import pytest
+from keras_equivariant.training.data import list_datasets, rotated_mnist
+from keras_equivariant.training.data.streamed import StreamedSplit
+from keras_equivariant.training.input import coloured_light
+from keras_equivariant.training.input.pipelines import training_batches
+from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings
+from keras_equivariant.training.model.optimizer import build_optimizer
+from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.classification.evaluation import evaluate, list_evaluations
 from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 from runs import compiled_model
 
-import zoo
-from training.data import list_datasets, rotated_mnist
-from training.data.streamed import StreamedSplit
-from training.input import coloured_light
-from training.input.pipelines import training_batches
-from training.input.preprocessing import fit_preprocessing, list_preprocessings
-from training.model.optimizer import build_optimizer
-from training.recipes import Recipe, get_recipe, list_recipes
-from training.tasks import get_task
-from training.tasks.classification.evaluation import evaluate, list_evaluations
+from keras_equivariant import zoo
 
 # Those for other tasks have tests of their own.
 CLASSIFIERS = [name for name in list_recipes() if get_recipe(name).task == "classification"]

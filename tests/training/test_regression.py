@@ -5,22 +5,21 @@ import json
 import pathlib
 
 import keras
+import keras_equivariant.training.tasks.regression.pictures as pictures
 import numpy as np
 import pytest
 import scipy.ndimage
+from keras_equivariant.training import cli
+from keras_equivariant.training.data import drawn_discs, reads_folder
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.input.preprocessing import Standardise
+from keras_equivariant.training.model.network import computing_in
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs.finished import load_run
+from keras_equivariant.training.tasks import get_task
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from PIL import Image
-
-import training.tasks.regression.pictures as pictures
-from training import cli
-from training.data import drawn_discs, reads_folder
-from training.data.images import LabelledImages, Split
-from training.input.preprocessing import Standardise
-from training.model.network import computing_in
-from training.recipes import get_recipe
-from training.runs.finished import load_run
-from training.tasks import get_task
 
 TASK = get_task("regression")
 PREPROCESS = Standardise(mean=0.0, deviation=1.0)

@@ -20,7 +20,7 @@ EPOCHS = 2 + 4 * KILLS  # a few of them pass until a process is killed
 TRAIN = """
 import sys
 from small_tasks import quickly, small_recipe
-from training.runs.fit import fit
+from keras_equivariant.training.runs.fit import fit
 
 task, epochs, data_dir, output, resume = sys.argv[1:]
 with quickly(task):

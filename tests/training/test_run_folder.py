@@ -1,10 +1,9 @@
 import keras
 import numpy as np
 import pytest
-
-from training.files import read_json, replacing, write_csv, write_json
-from training.runs.checkpoint import load_checkpoint, save_checkpoint
-from training.runs.folder import find_finished_run, open_run
+from keras_equivariant.training.files import read_json, replacing, write_csv, write_json
+from keras_equivariant.training.runs.checkpoint import load_checkpoint, save_checkpoint
+from keras_equivariant.training.runs.folder import find_finished_run, open_run
 
 CONFIG = {"recipe": {"name": "a", "epochs": 3}, "versions": {"keras": "3"}}
 

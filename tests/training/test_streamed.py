@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_equivariant.training import data as datasets
+from keras_equivariant.training.data import streamed
+from keras_equivariant.training.input.pipelines import test_batches, training_batches
+from keras_equivariant.training.input.preprocessing import Standardise, fit_preprocessing
 from made_up_data import photographs, prepare_imagenet
-
-from training import data as datasets
-from training.data import streamed
-from training.input.pipelines import test_batches, training_batches
-from training.input.preprocessing import Standardise, fit_preprocessing
 
 tfds = pytest.importorskip("tensorflow_datasets")
 test_batches.__test__ = False

@@ -5,8 +5,7 @@ import collections
 
 import pytest
 from helpers import ROOT
-
-from training.tasks import get_task, list_tasks
+from keras_equivariant.training.tasks import get_task, list_tasks
 
 TRAINING = ROOT / "training"
 # Each part imports those before it only. Recipes are data, and of the tasks they know the list of names only.

@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array, to_numpy
+from keras_equivariant.training import studies
+from keras_equivariant.training.studies import images, ranking, simulated
+from keras_equivariant.training.studies.nearest_neighbours import nearest_neighbour_mutual_information
 from sklearn.feature_selection import mutual_info_classif
-
-from training import studies
-from training.studies import images, ranking, simulated
-from training.studies.nearest_neighbours import nearest_neighbour_mutual_information
 
 SMALL = {
     "clusters": {"points": 60, "runs": 1, "counts": (1, 5), "times": (1, 20)},
@@ -134,7 +133,7 @@ def test_corruption_keeps_the_number_of_each_label():
 
 
 def test_pair_loss_written_out(tensorflow_backend):
-    from training.studies.simclr import PairLoss, pairs_of_views
+    from keras_equivariant.training.studies.simclr import PairLoss, pairs_of_views
 
     z = random_array(8, 5)
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)

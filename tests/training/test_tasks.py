@@ -6,19 +6,19 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from keras_equivariant.training import tasks
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.runs import fit as fitting
+from keras_equivariant.training.runs.export import export_run
+from keras_equivariant.training.runs.finished import load_run
+from keras_equivariant.training.runs.fit import fit
+from keras_equivariant.training.tasks import get_task, list_tasks, register_task
+from keras_equivariant.training.tasks.task import Curve, Figure, Part, Prediction, Task
+from keras_equivariant.zoo import registry
 from small_tasks import SMALL, killed_after, quickly, small_recipe, without_files
 
-import zoo
-from training import tasks
-from training.files import read_json
-from training.recipes import Recipe
-from training.runs import fit as fitting
-from training.runs.export import export_run
-from training.runs.finished import load_run
-from training.runs.fit import fit
-from training.tasks import get_task, list_tasks, register_task
-from training.tasks.task import Curve, Figure, Part, Prediction, Task
-from zoo import registry
+from keras_equivariant import zoo
 
 pytest.importorskip("tensorflow_datasets")
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")

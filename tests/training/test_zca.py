@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from helpers import random_array, relative_error
+from keras_equivariant.training.input.zca import ContrastZca
+from keras_equivariant.training.recipes import cifar10
 
 from keras_equivariant.equivariance import transform_image
-from training.input.zca import ContrastZca
-from training.recipes import cifar10
 
 
 @pytest.fixture

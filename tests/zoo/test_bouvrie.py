@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import COMPILES, random_array, run_python, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.activations import ScaledTanh
 from keras_equivariant.layers import CombinationConv2D, Subsampling2D, TableConv2D, all_triplets, lenet5_table
 from keras_equivariant.losses import SparseHalvedSquaredError

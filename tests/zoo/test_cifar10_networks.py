@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import random_array, run_python, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GridCentring2D, GroupConv2D
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import COMPILES, relative_error, run_python, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.layers import LogRGB, OffsetReLU, RandomIlluminant
 from keras_equivariant.losses import ReproductionAngularError
 from keras_equivariant.metrics import reproduction_angular_error

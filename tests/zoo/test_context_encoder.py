@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import random_array, relative_error, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.layers import LogRGB, RandomIlluminant
 
 SMALL = {"context_encoder": {"filters": 4, "bottleneck": 8}, "offset_context_encoder": {"filters": 3, "bottleneck": 9}}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import COMPILES, random_array, relative_error, run_python, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import LogRGB, OffsetReLU, RandomIlluminant, RemoveGamma
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array, run_python, to_numpy
+from keras_equivariant.zoo import pretrained
 
-import zoo
-from zoo import pretrained
+from keras_equivariant import zoo
 
 PUBLISHED = [(name, weights) for name in zoo.list_models() for weights in zoo.list_weights(name)]
 
@@ -149,7 +149,7 @@ def test_published_weights_in_another_process():
         return float(sum(abs(weight).sum() for weight in zoo.create(name, weights=weights).get_weights()))
 
     code = f"""
-import zoo
+from keras_equivariant import zoo
 for name, weights in {PUBLISHED}:
     print(float(sum(abs(weight).sum() for weight in zoo.create(name, weights=weights).get_weights())))
 """
@@ -161,7 +161,7 @@ for name, weights in {PUBLISHED}:
 @pytest.mark.parametrize("name, weights", PUBLISHED)
 def test_published_weights_on_real_digits(name, weights, tensorflow_backend):
     """The test images of MNIST, turned where the network is for that, give about the error of the card."""
-    from training.data.transforms import rotate
+    from keras_equivariant.training.data.transforms import rotate
 
     with np.load(os.path.join(os.environ["KERAS_EQUIVARIANT_DATA"], "mnist.npz"), allow_pickle=False) as arrays:
         images, labels = arrays["x_test"][:4000, ..., None].astype("float32") / 255, arrays["y_test"][:4000]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import COMPILES, random_array, run_python, to_numpy
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 
@@ -127,7 +127,7 @@ def test_unknown_models():
     with pytest.raises(ValueError, match="Received"):
         zoo.create("p4cnn", input_shape=(16, 16, 1))
     with pytest.raises(ValueError, match="must not take the name of another one. Received: 'p4cnn'"):
-        from zoo.registry import register
+        from keras_equivariant.zoo.registry import register
 
         def p4cnn():
             """Another."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from training.data.images import LabelledImages
+    from keras_equivariant.training.data.images import LabelledImages
 
 
 def _of(module: str, function: str, *arguments: str) -> Callable[[str | None], LabelledImages]:
@@ -22,7 +22,7 @@ def _of(module: str, function: str, *arguments: str) -> Callable[[str | None], L
 
 
 def _rotated_mnist(data_dir: str | None) -> LabelledImages:
-    from training.data.from_tfds import import_tfds
+    from keras_equivariant.training.data.from_tfds import import_tfds
 
     import_tfds()  # which says how to install it
     return _of("rotated_mnist", "load")(data_dir)

@@ -1,9 +1,8 @@
 """The ColorChecker photographs in the form of a TFDS data set."""
 
 import numpy as np
-
-from training.data.files import check_lights, check_not_black, manual_path
-from training.data.lights import FOLDS, SIZE, LitImagesBuilder
+from keras_equivariant.training.data.files import check_lights, check_not_black, manual_path
+from keras_equivariant.training.data.lights import FOLDS, SIZE, LitImagesBuilder
 
 _FILE = "colorchecker_rec568_64.npz"
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.data.images import LabelledImages, Split
 from sklearn.datasets import load_digits
-
-from training.data.images import LabelledImages, Split
 
 _SIZES = {"train": 1100, "validation": 200, "test": 497}
 _DIGIT_SIZE, _MARGIN = 20, 4

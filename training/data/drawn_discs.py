@@ -1,8 +1,7 @@
 """Drawn pictures of some discs, with two numbers that no turn changes: how many there are, and how much is dark."""
 
 import numpy as np
-
-from training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.images import LabelledImages, Split
 
 _SIZES = {"train": 2000, "validation": 300, "test": 700}
 _SIZE, _MOST, _DARK, _NOISE, _SEED = 28, 6, 0.35, 0.03, 28

@@ -5,10 +5,9 @@ import math
 import pathlib
 
 import numpy as np
-
-from training.data.files import read_image, scaled
-from training.data.images import LabelledImages, Split
-from training.data.transforms import fit_into
+from keras_equivariant.training.data.files import read_image, scaled
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.transforms import fit_into
 
 _FEWEST = 10
 _SHARES = {"test": 0.2, "validation": 0.1}  # the rest is trained on

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-
-from training.data.images import LabelledImages, Split
-from training.data.streamed import StreamedSplit
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.streamed import StreamedSplit
 
 _PATIENCE = 10  # seconds to wait for a server
 

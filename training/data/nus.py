@@ -4,9 +4,8 @@ import pathlib
 
 import numpy as np
 import scipy.io
-
-from training.data.files import check_lights, check_not_black, manual_path, read_image
-from training.data.lights import FOLDS, SIZE, LitImagesBuilder
+from keras_equivariant.training.data.files import check_lights, check_not_black, manual_path, read_image
+from keras_equivariant.training.data.lights import FOLDS, SIZE, LitImagesBuilder
 
 _SEED = 0
 _FIELDS = ("groundtruth_illuminants", "darkness_level", "saturation_level", "CC_coords", "all_image_names")

@@ -1,8 +1,7 @@
 """A folder of photographs in the form of a TFDS data set."""
 
 import tensorflow_datasets as tfds
-
-from training.data.files import check_not_black, manual_path, read_image
+from keras_equivariant.training.data.files import check_not_black, manual_path, read_image
 
 SPLITS = ("train", "test")
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")

@@ -7,10 +7,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-
-from training.data import from_tfds
-from training.data.images import LabelledImages
-from training.data.transforms import rotate
+from keras_equivariant.training.data import from_tfds
+from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.data.transforms import rotate
 
 _FILES = {
     "train": "mnist_all_rotation_normalized_float_train_valid.amat",

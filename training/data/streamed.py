@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-
-from training.data.images import Split
+from keras_equivariant.training.data.images import Split
 
 _FILES_AT_ONCE = 16
 _SHUFFLED = 10_000  # encoded images, about a gigabyte

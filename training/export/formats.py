@@ -8,8 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-
-from training.files import Path, replacing
+from keras_equivariant.training.files import Path, replacing
 
 _TOLERANCE = 1e-4
 Run = Callable[[np.ndarray], np.ndarray]

@@ -7,9 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-
-from training.export.formats import load, save_litert
-from training.files import replacing
+from keras_equivariant.training.export.formats import load, save_litert
+from keras_equivariant.training.files import replacing
 
 LEAST_AGREEMENT = 0.9
 

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-
-from training.data.streamed import random_crop
-from training.data.transforms import rotate, shift_and_flip
-from training.input.coloured_light import draw_jitter, jitter
+from keras_equivariant.training.data.streamed import random_crop
+from keras_equivariant.training.data.transforms import rotate, shift_and_flip
+from keras_equivariant.training.input.coloured_light import draw_jitter, jitter
 
 
 @dataclasses.dataclass(frozen=True)

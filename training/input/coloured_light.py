@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.transforms import scaled
 
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.typing import Tensor
-from training.data.images import LabelledImages, Split
-from training.data.transforms import scaled
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SEED = 0

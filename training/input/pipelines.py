@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-
-from training.data.streamed import StreamedSplit, centre_crop
-from training.data.transforms import rotate, scaled
-from training.input.augmentations import get_augmentation
+from keras_equivariant.training.data.streamed import StreamedSplit, centre_crop
+from keras_equivariant.training.data.transforms import rotate, scaled
+from keras_equivariant.training.input.augmentations import get_augmentation
 
 TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
 

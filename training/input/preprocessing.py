@@ -10,10 +10,9 @@ import pathlib
 from typing import Any, Protocol
 
 import numpy as np
-
-from training.files import replacing
-from training.input.coloured_light import StandardisedLogRGB
-from training.input.zca import ContrastZca
+from keras_equivariant.training.files import replacing
+from keras_equivariant.training.input.coloured_light import StandardisedLogRGB
+from keras_equivariant.training.input.zca import ContrastZca
 
 
 class Preprocessing(Protocol):

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
-
-from training.model.batch_norm import inner_layers
+from keras_equivariant.training.model.batch_norm import inner_layers
 
 _BACKENDS = {"mirrored": "tensorflow", "jax": "jax"}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras_equivariant.training.recipes import Recipe
 
-import zoo
-from training.recipes import Recipe
+from keras_equivariant import zoo
 
 
 @contextlib.contextmanager

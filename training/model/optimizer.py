@@ -3,8 +3,7 @@
 from typing import Any
 
 import keras
-
-from training.recipes import Recipe
+from keras_equivariant.training.recipes import Recipe
 
 
 def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:

@@ -3,11 +3,10 @@
 import pathlib
 from collections.abc import Callable
 
+from keras_equivariant.training.files import replacing
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from training.files import replacing
 
 _FEW = 40  # so many points are marked one by one
 

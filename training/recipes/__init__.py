@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 _DEFAULT = "rotated_digits"  # the file that comes first; the others follow in alphabetical order
 _FILES = sorted((found.name for found in pkgutil.iter_modules(__path__)), key=lambda name: (name != _DEFAULT, name))

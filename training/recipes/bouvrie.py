@@ -7,7 +7,7 @@ Test errors with seed 0: 1.01 % after 6 seconds of training, and 0.89 % after 31
 first trains by gradient descent, as in the notes; on MNIST that needs more epochs (1.4 % after 7, Adam 1.1 %).
 """
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 _LOSS = {"class_name": "keras_equivariant>SparseHalvedSquaredError", "config": {"low": -1.0, "high": 1.0}}
 

@@ -16,7 +16,7 @@ not add it up ten times: hence 1e-2. With `--epochs N`, the learning rate falls 
 
 from typing import Any
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 _AUGMENTATIONS = {"": (), "_plus": ("shift_and_flip",)}
 

@@ -17,7 +17,7 @@ does not add it up ten times: hence 1e-3.
 
 from typing import Any
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 
 def _recipe(name: str, description: str, model: str, **fields: Any) -> Recipe:

@@ -10,7 +10,7 @@ Published medians of the reproduction angular error on NUS at saturation 0, 0.5 
 offset 2.03, 2.30, 3.44 degrees.
 """
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 _PUBLISHED = {"nus": {"color_cerberus": 1.93, "offset_color_cerberus": 2.03}}  # medians in degrees
 

@@ -17,7 +17,7 @@ gradient. Keras takes it off the weights instead, so that momentum 0.9 does not 
 
 from typing import Any
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 
 def _recipe(

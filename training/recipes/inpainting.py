@@ -12,7 +12,7 @@ bottleneck of 510 features: for one processor.
 
 from typing import Any
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 
 def _recipe(

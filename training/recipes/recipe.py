@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from training.tasks import list_tasks
+from keras_equivariant.training.tasks import list_tasks
 
 PRECISIONS = ("float32", "mixed_bfloat16", "float64")
 DISTRIBUTIONS = (None, "mirrored", "jax")
@@ -36,7 +36,7 @@ class Recipe:
             CPU run slower so.
         distribution: `None`, `"mirrored"` for all devices of this host on TensorFlow, or `"jax"` for all devices of
             all hosts on JAX.
-        task: What the network is for: a name of `training.tasks.list_tasks()`.
+        task: What the network is for: a name of `keras_equivariant.training.tasks.list_tasks()`.
         published: The paper's figure for each model that it trained so, in the unit of the task's first figure.
         seed: Decides the initial weights, the order of the images and their transforms.
     """

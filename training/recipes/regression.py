@@ -9,7 +9,7 @@ column `file`, and one or more columns of numbers.
 
 import dataclasses
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 _DISCS = Recipe(
     name="drawn_discs",
@@ -17,7 +17,7 @@ _DISCS = Recipe(
     task="regression",
     model="p4cnn",
     dataset="drawn_discs",
-    epochs=40,
+    epochs=30,
     batch_size=50,
     optimizer={"class_name": "Adam", "config": {"learning_rate": 2e-3}},
     schedule={"kind": "cosine"},

@@ -6,7 +6,7 @@
 About one minute on two CPU cores, and two for Z2CNN; the errors that they reach are in the README.
 """
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 RECIPES = [
     Recipe(

@@ -7,7 +7,7 @@
 P4CNN takes about 6 seconds an epoch on two CPU cores with nothing else to do. Its error is in docs/results.md.
 """
 
-from training.recipes.recipe import Recipe
+from keras_equivariant.training.recipes.recipe import Recipe
 
 RECIPES = [
     Recipe(

@@ -8,9 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
-
-from training.files import replacing, write_csv
-from training.runs.folder import RunFolder
+from keras_equivariant.training.files import replacing, write_csv
+from keras_equivariant.training.runs.folder import RunFolder
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -8,14 +8,13 @@ import pathlib
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.pictures.curves import draw_over_epochs, save_figure
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.runs.finished import read_recipe, run_labels
+from keras_equivariant.training.runs.folder import find_finished_run
+from keras_equivariant.training.tasks import get_task
 from matplotlib.figure import Figure
-
-from training.files import read_json
-from training.pictures.curves import draw_over_epochs, save_figure
-from training.recipes import Recipe
-from training.runs.finished import read_recipe, run_labels
-from training.runs.folder import find_finished_run
-from training.tasks import get_task
 
 
 @dataclasses.dataclass(frozen=True)

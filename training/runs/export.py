@@ -7,16 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.export.formats import check_path, export
+from keras_equivariant.training.export.quantise import quantise
+from keras_equivariant.training.input.coloured_light import StandardisedLogRGB
+from keras_equivariant.training.input.preprocessing import Preprocessing, Standardise
+from keras_equivariant.training.input.zca import CONTRAST, ContrastZca
+from keras_equivariant.training.model.network import in_float32
+from keras_equivariant.training.runs.finished import FinishedRun, load_run
 
 from keras_equivariant.layers import LogRGB, RemoveGamma
 from keras_equivariant.planar import to_planar
-from training.export.formats import check_path, export
-from training.export.quantise import quantise
-from training.input.coloured_light import StandardisedLogRGB
-from training.input.preprocessing import Preprocessing, Standardise
-from training.input.zca import CONTRAST, ContrastZca
-from training.model.network import in_float32
-from training.runs.finished import FinishedRun, load_run
 
 PLACES = ("inside", "outside")
 _CALIBRATION_IMAGES = 500
@@ -38,7 +38,7 @@ def export_run(
     Args:
         path: Folder of the run.
         output: File or folder to write, which must not exist yet.
-        file_format: One of `training.export.formats.list_formats()`.
+        file_format: One of `keras_equivariant.training.export.formats.list_formats()`.
         planar: Whether as a plain Keras model, without our classes.
         preprocessing: `"outside"`, or `"inside"`: the model then takes images between 0 and 1.
         softmax: Whether the outputs are probabilities, instead of logits.

@@ -7,13 +7,12 @@ import zipfile
 from typing import Any
 
 import keras
-
-from training.files import read_json
-from training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
-from training.recipes import Recipe
-from training.runs.folder import RunFolder, find_finished_run
-from training.tasks import get_task
-from training.tasks.task import Task
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.runs.folder import RunFolder, find_finished_run
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,22 +4,21 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.export.formats import export
+from keras_equivariant.training.files import write_csv, write_json
+from keras_equivariant.training.input.preprocessing import Preprocessing, save_preprocessing
+from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
+from keras_equivariant.training.model.devices import distributed, on_this_host, synchronise_batch_norm, workers
+from keras_equivariant.training.model.network import computing_in, in_float32, with_xla
+from keras_equivariant.training.model.optimizer import build_optimizer
+from keras_equivariant.training.pictures.curves import save_figure
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.runs.checkpoint import Checkpoint
+from keras_equivariant.training.runs.folder import RunFolder, open_run
+from keras_equivariant.training.runs.provenance import run_config
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Part, Task
 from matplotlib.figure import Figure
-
-from training.export.formats import export
-from training.files import write_csv, write_json
-from training.input.preprocessing import Preprocessing, save_preprocessing
-from training.model.batch_norm import check_batch_norm, reestimate_batch_norm
-from training.model.devices import distributed, on_this_host, synchronise_batch_norm, workers
-from training.model.network import computing_in, in_float32, with_xla
-from training.model.optimizer import build_optimizer
-from training.pictures.curves import save_figure
-from training.recipes import Recipe
-from training.runs.checkpoint import Checkpoint
-from training.runs.folder import RunFolder, open_run
-from training.runs.provenance import run_config
-from training.tasks import get_task
-from training.tasks.task import Part, Task
 
 
 def fit(

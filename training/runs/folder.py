@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from training.files import read_json, write_json
+from keras_equivariant.training.files import read_json, write_json
 
 
 class RunFolder:

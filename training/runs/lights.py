@@ -3,14 +3,13 @@
 import os
 import pathlib
 
+from keras_equivariant.training.files import read_json
+from keras_equivariant.training.pictures.curves import draw_over_saturations, save_figure
+from keras_equivariant.training.runs.finished import load_run, read_recipe, run_labels
+from keras_equivariant.training.runs.folder import find_finished_run
+from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import BySaturation
 from matplotlib.figure import Figure
-
-from training.files import read_json
-from training.pictures.curves import draw_over_saturations, save_figure
-from training.runs.finished import load_run, read_recipe, run_labels
-from training.runs.folder import find_finished_run
-from training.tasks import get_task
-from training.tasks.task import BySaturation
 
 
 def draw_lights(

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from training.files import replacing, write_csv
-from training.runs.folder import find_finished_run
+from keras_equivariant.training.files import replacing, write_csv
+from keras_equivariant.training.runs.folder import find_finished_run
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from training.tasks.task import Prediction
+    from keras_equivariant.training.tasks.task import Prediction
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 SHOWN = 24  # predictions on the contact sheet
@@ -113,10 +112,10 @@ def _predictions(
     """Each file that can be read, its image and what is said of it; the others get a line in the list."""
     import numpy as np
     import tensorflow as tf
+    from keras_equivariant.training.data.files import read_image, scaled
+    from keras_equivariant.training.runs.finished import load_run
 
     from keras_equivariant.layers import ApplyGamma
-    from training.data.files import read_image, scaled
-    from training.runs.finished import load_run
 
     loaded = load_run(run)
     for file in files:
@@ -145,9 +144,8 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
 
 def _draw_sheet(shown: list[tuple[str, str, list[np.ndarray]]], path: pathlib.Path) -> None:
     """Draws pictures in rows, each with its name and what is said of it, and beside it what belongs to that."""
+    from keras_equivariant.training.pictures.curves import save_figure
     from matplotlib.figure import Figure
-
-    from training.pictures.curves import save_figure
 
     wide = max(len(pictures) for *_, pictures in shown)
     columns = min(_COLUMNS // wide, len(shown)) * wide

@@ -9,9 +9,9 @@ import subprocess
 from typing import Any
 
 import keras
+from keras_equivariant.training.recipes import Recipe
 
 from keras_equivariant.version import __version__
-from training.recipes import Recipe
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 

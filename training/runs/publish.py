@@ -1,6 +1,6 @@
 """Makes pretrained weights of a finished run, with the card that says where they come from.
 
-    python -m training.runs.publish RUN [--output DIR]
+    python -m keras_equivariant.training.runs.publish RUN [--output DIR]
 
 writes `MODEL-DATASET.weights.h5` and `MODEL-DATASET.json` to the folder of the weights that come with the package, from
 where `zoo.create(MODEL, weights=DATASET)` takes them, or to another one.
@@ -13,12 +13,12 @@ import pathlib
 
 import keras
 import numpy as np
+from keras_equivariant.training.files import read_json, replacing, write_json
+from keras_equivariant.training.input.preprocessing import describe_preprocessing
+from keras_equivariant.training.runs.finished import load_run
+from keras_equivariant.zoo.pretrained import FOLDER, SUFFIX, architecture, card_path, checksum
 
-import zoo
-from training.files import read_json, replacing, write_json
-from training.input.preprocessing import describe_preprocessing
-from training.runs.finished import load_run
-from zoo.pretrained import FOLDER, SUFFIX, architecture, card_path, checksum
+from keras_equivariant import zoo
 
 _MNIST = "MNIST (LeCun, Cortes & Burges, 1998)"
 # What each data set is, and on which terms.
@@ -89,7 +89,7 @@ def _check(loaded: keras.Model, model: keras.Model) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.runs.publish", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m keras_equivariant.training.runs.publish", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("folder", metavar="RUN", help="folder of the finished run")
     parser.add_argument("--output", default=FOLDER, metavar="DIR", help="default: that of the package's weights")

@@ -47,4 +47,4 @@ def run_study(name: str, output: str | pathlib.Path, seed: int = 0, **settings: 
         raise ValueError(
             f"`output` must be a folder that can be written ({error.strerror}). Received: output={output}"
         ) from None
-    return importlib.import_module(f"training.studies.{name}").run(output, seed, **settings)
+    return importlib.import_module(f"keras_equivariant.training.studies.{name}").run(output, seed, **settings)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
+from keras_equivariant.training.studies.simulated import tight_clusters
 
 from keras_equivariant.entropy import diffusion_spectral_entropy, diffusion_spectral_mutual_information
-from training.studies.results import draw_lines, new_figure, save
-from training.studies.simulated import tight_clusters
 
 SIGMA = 10.0
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.studies.nearest_neighbours import nearest_neighbour_mutual_information
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
+from keras_equivariant.training.studies.simulated import blobs, corrupt
 
 from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
-from training.studies.nearest_neighbours import nearest_neighbour_mutual_information
-from training.studies.results import draw_lines, new_figure, save
-from training.studies.simulated import blobs, corrupt
 
 # Fixed before measuring. In d dimensions, points of a blob of unit deviation are about sqrt(2 d) apart, those of two
 # blobs, whose centres' coordinates lie between -10 and 10, about sqrt(69 d): sigma is halfway in their logarithm.

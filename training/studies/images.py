@@ -7,8 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
-
-from training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.images import LabelledImages, Split
 
 EMBEDDING = "embedding"
 
@@ -30,7 +29,7 @@ def load_images(training_images: int, test_images: int) -> tuple[str, LabelledIm
         with np.load(path, allow_pickle=False) as arrays:
             train, test = (Split(arrays[f"x_{part}"][..., None], arrays[f"y_{part}"]) for part in ("train", "test"))
     else:
-        from training.data import digits
+        from keras_equivariant.training.data import digits
 
         name = "digits"
         data = digits.load()

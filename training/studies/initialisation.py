@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.images import Split
+from keras_equivariant.training.studies.images import compile_classifier, load_images, small_convnet
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
-from training.data.images import Split
-from training.studies.images import compile_classifier, load_images, small_convnet
-from training.studies.results import draw_lines, new_figure, save
 
 SIGMA, TIME = 10.0, 1  # fixed before any training, the defaults of the authors' package
 BATCH_SIZE = 50

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
 
 from keras_equivariant.entropy import binned_shannon_entropy, diffusion_spectral_entropy, spectral_entropy
-from training.studies.results import draw_lines, new_figure, save
 
 SIGMA, TIME, NOISE = 10.0, 1, 0.1
 AMBIENT, SCALE = 2048, 5.0  # of the coordinates, so that a direction is about as wide as the kernel

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
+from keras_equivariant.training.studies.simulated import corrupt, tree
 
 from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
-from training.studies.results import draw_lines, new_figure, save
-from training.studies.simulated import corrupt, tree
 
 # Fixed before measuring. 10 is the default of the authors' package: well above the noise of a branch, 0.5, and below
 # the distance of the middles of two branches, 35. Time 2, because the entropy is to count branches, for which a

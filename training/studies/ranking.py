@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 import scipy.stats
+from keras_equivariant.training.data.images import Split
+from keras_equivariant.training.model.batch_norm import reestimate_batch_norm
+from keras_equivariant.training.studies.images import compile_classifier, load_images
+from keras_equivariant.training.studies.initialisation import measure
+from keras_equivariant.training.studies.results import new_figure, save
 from matplotlib.figure import Figure
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.entropy import cluster_reference
-from training.data.images import Split
-from training.model.batch_norm import reestimate_batch_norm
-from training.studies.images import compile_classifier, load_images
-from training.studies.initialisation import measure
-from training.studies.results import new_figure, save
 
 SIGMAS, TIME = (10.0, "median"), 1  # fixed before any training, as in training_dynamics
 BATCH_SIZE = 100

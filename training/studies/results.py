@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.files import write_json
+from keras_equivariant.training.pictures.curves import save_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-
-from training.files import write_json
-from training.pictures.curves import save_figure
 
 
 def save(output: str | pathlib.Path, results: dict[str, Any], figure: Figure) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-from training.studies.estimators import CLASSES, ESTIMATORS
-from training.studies.results import draw_lines, new_figure, save
-from training.studies.simulated import blobs
+from keras_equivariant.training.studies.estimators import CLASSES, ESTIMATORS
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
+from keras_equivariant.training.studies.simulated import blobs
 
 
 def run(

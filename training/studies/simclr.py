@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from keras_equivariant.training.data.transforms import rotate, shift_and_flip
 
 from keras_equivariant.typing import Tensor
-from training.data.transforms import rotate, shift_and_flip
 
 _LARGEST_SHIFT, _LARGEST_ANGLE = 4, 0.35  # pixels and radians: a digit turned or shifted by less remains that digit
 

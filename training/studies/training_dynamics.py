@@ -6,14 +6,14 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.images import Split
+from keras_equivariant.training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
+from keras_equivariant.training.studies.results import draw_lines, new_figure, save
+from keras_equivariant.training.studies.simclr import PairLoss, pairs_of_views
 from matplotlib.figure import Figure
 
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
 from keras_equivariant.entropy import cluster_reference
-from training.data.images import Split
-from training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
-from training.studies.results import draw_lines, new_figure, save
-from training.studies.simclr import PairLoss, pairs_of_views
 
 # Fixed before any training. 10 is the default of the authors' package. It is in the units of the embedding, so what is
 # measured with it follows the scale of the embedding too; the median distance leaves the scale out.

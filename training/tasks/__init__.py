@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from training.tasks.task import Task
+    from keras_equivariant.training.tasks.task import Task
 
 _FOLDERS = ("classification", "illuminants", "inpainting", "regression")
 _OWN: dict[str, Task] = {}

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.input.augmentations import get_augmentation
+from keras_equivariant.training.input.preprocessing import Preprocessing, check_preprocessing
+from keras_equivariant.training.model.devices import check_distribution
+from keras_equivariant.training.recipes import Recipe
 from matplotlib.figure import FigureBase
 
-import zoo
-from training.input.augmentations import get_augmentation
-from training.input.preprocessing import Preprocessing, check_preprocessing
-from training.model.devices import check_distribution
-from training.recipes import Recipe
+from keras_equivariant import zoo
 
 Data = TypeVar("Data")
 Batches = tf.data.Dataset

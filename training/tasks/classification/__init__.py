@@ -5,19 +5,35 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training import data as datasets
+from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.input.pipelines import TEST_ANGLES, training_batches
+from keras_equivariant.training.input.preprocessing import (
+    Preprocessing,
+    Unchanged,
+    fit_preprocessing,
+    list_preprocessings,
+)
+from keras_equivariant.training.model.network import create_network
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.classification import pictures
+from keras_equivariant.training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
+from keras_equivariant.training.tasks.task import (
+    Batches,
+    BySaturation,
+    Curve,
+    Figure,
+    Labels,
+    Models,
+    Part,
+    Prediction,
+    Prepare,
+    Task,
+)
 from matplotlib.figure import FigureBase
 
 from keras_equivariant import losses  # noqa: F401 - recipes name them
 from keras_equivariant.callbacks import DiffusionSpectralEntropy
-from training import data as datasets
-from training.data.images import LabelledImages
-from training.input.pipelines import TEST_ANGLES, training_batches
-from training.input.preprocessing import Preprocessing, Unchanged, fit_preprocessing, list_preprocessings
-from training.model.network import create_network
-from training.recipes import Recipe
-from training.tasks.classification import pictures
-from training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
 
 _ENTROPY_IMAGES = 500
 

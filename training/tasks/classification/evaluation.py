@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.input.coloured_light import test_saturations, wrong_predictions
+from keras_equivariant.training.input.pipelines import TEST_ANGLES, rotated_batches, test_batches
+from keras_equivariant.training.input.preprocessing import Preprocessing
 
 from keras_equivariant.equivariance import equivariance_error
-from training.data.images import LabelledImages
-from training.input.coloured_light import test_saturations, wrong_predictions
-from training.input.pipelines import TEST_ANGLES, rotated_batches, test_batches
-from training.input.preprocessing import Preprocessing
 
 BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500

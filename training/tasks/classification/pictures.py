@@ -5,15 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.data.transforms import rotate
+from keras_equivariant.training.input.coloured_light import lit_batches
+from keras_equivariant.training.input.preprocessing import Preprocessing, Unchanged
+from keras_equivariant.training.pictures.curves import draw_over_epochs
+from keras_equivariant.training.pictures.gallery import draw_entropy, draw_filters, draw_rotated_predictions
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
-
-from training.data.images import LabelledImages, Split
-from training.data.transforms import rotate
-from training.input.coloured_light import lit_batches
-from training.input.preprocessing import Preprocessing, Unchanged
-from training.pictures.curves import draw_over_epochs
-from training.pictures.gallery import draw_entropy, draw_filters, draw_rotated_predictions
 
 _CANDIDATES = 100
 _SHOWN_CLASS = 4  # of the digits, one that looks different in every rotation

@@ -4,22 +4,33 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.files import check_not_black
+from keras_equivariant.training.data.images import Split
+from keras_equivariant.training.data.nus import shrink
+from keras_equivariant.training.input.pipelines import training_batches
+from keras_equivariant.training.input.preprocessing import Unchanged
+from keras_equivariant.training.model.network import create_network
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.illuminants import pictures
+from keras_equivariant.training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
+from keras_equivariant.training.tasks.illuminants.images import LitImages, fill, load, visible_pixels
+from keras_equivariant.training.tasks.task import (
+    Batches,
+    BySaturation,
+    Curve,
+    Figure,
+    Labels,
+    Models,
+    Part,
+    Prediction,
+    Prepare,
+    Task,
+)
 from matplotlib.figure import FigureBase
 
 from keras_equivariant import losses  # noqa: F401 - recipes name them
 from keras_equivariant.layers import ApplyGamma, LogRGB, RemoveGamma
 from keras_equivariant.metrics import reproduction_angular_error
-from training.data.files import check_not_black
-from training.data.images import Split
-from training.data.nus import shrink
-from training.input.pipelines import training_batches
-from training.input.preprocessing import Unchanged
-from training.model.network import create_network
-from training.recipes import Recipe
-from training.tasks.illuminants import pictures
-from training.tasks.illuminants.evaluation import cross_validated_errors, deviation_from_equivariance
-from training.tasks.illuminants.images import LitImages, fill, load, visible_pixels
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
 
 
 class Illuminants(Task[LitImages]):

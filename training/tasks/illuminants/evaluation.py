@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
+from keras_equivariant.training.tasks.illuminants.baselines import BASELINES, summarise
+from keras_equivariant.training.tasks.illuminants.images import LitImages, fill, visible_pixels
 
 from keras_equivariant.layers import LogRGB
 from keras_equivariant.metrics import reproduction_angular_error
-from training.tasks.illuminants.baselines import BASELINES, summarise
-from training.tasks.illuminants.images import LitImages, fill, visible_pixels
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # A pixel that reaches this under white light is not clipped by the logarithm under any light of the test.

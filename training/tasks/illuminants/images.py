@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data import from_tfds
 
 from keras_equivariant.layers import RandomIlluminant
-from training.data import from_tfds
 
 _SEED = 0
 DATASETS = ("colorchecker", "nus")
@@ -59,9 +59,9 @@ def load(name: str, data_dir: str | None = None) -> LitImages:
     if name not in DATASETS:
         raise ValueError(f"`dataset` must be one of {list(DATASETS)}. Received: dataset={name!r}")
     from_tfds.import_tfds()
-    from training.data.colorchecker import ColorChecker
-    from training.data.lights import FOLDS
-    from training.data.nus import Nus
+    from keras_equivariant.training.data.colorchecker import ColorChecker
+    from keras_equivariant.training.data.lights import FOLDS
+    from keras_equivariant.training.data.nus import Nus
 
     builder = {"colorchecker": ColorChecker, "nus": Nus}[name](data_dir=data_dir)
     splits: Any = from_tfds.load_arrays(builder, list(FOLDS), data_dir)

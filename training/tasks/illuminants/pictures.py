@@ -4,11 +4,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.pictures.curves import draw_over_epochs, draw_over_saturations
+from keras_equivariant.training.tasks.illuminants.evaluation import estimate
+from keras_equivariant.training.tasks.illuminants.images import LitImages, fill, visible_pixels
 
 from keras_equivariant.layers import ApplyGamma
-from training.pictures.curves import draw_over_epochs, draw_over_saturations
-from training.tasks.illuminants.evaluation import estimate
-from training.tasks.illuminants.images import LitImages, fill, visible_pixels
 
 _SHOWN = 3
 _SHOWN_SATURATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)

@@ -6,17 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from matplotlib.figure import FigureBase
-
-import zoo
-from keras_equivariant.layers import ApplyGamma, LogRGB, RemoveGamma
-from training.data.files import check_not_black
-from training.model.network import create_network
-from training.recipes import Recipe
-from training.tasks.inpainting import pictures
-from training.tasks.inpainting.adversary import Adversarial
-from training.tasks.inpainting.evaluation import measure, paint_centres, signal_to_noise
-from training.tasks.inpainting.images import (
+from keras_equivariant.training.data.files import check_not_black
+from keras_equivariant.training.model.network import create_network
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.inpainting import pictures
+from keras_equivariant.training.tasks.inpainting.adversary import Adversarial
+from keras_equivariant.training.tasks.inpainting.evaluation import measure, paint_centres, signal_to_noise
+from keras_equivariant.training.tasks.inpainting.images import (
     HOLE,
     SIZE,
     Photographs,
@@ -26,7 +22,22 @@ from training.tasks.inpainting.images import (
     load,
     training_batches,
 )
-from training.tasks.task import Batches, BySaturation, Curve, Figure, Labels, Models, Part, Prediction, Prepare, Task
+from keras_equivariant.training.tasks.task import (
+    Batches,
+    BySaturation,
+    Curve,
+    Figure,
+    Labels,
+    Models,
+    Part,
+    Prediction,
+    Prepare,
+    Task,
+)
+from matplotlib.figure import FigureBase
+
+from keras_equivariant import zoo
+from keras_equivariant.layers import ApplyGamma, LogRGB, RemoveGamma
 
 Data = tuple[Photographs, Photographs]  # to train on and to test on
 

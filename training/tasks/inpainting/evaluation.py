@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
+from keras_equivariant.training.tasks.illuminants.images import random_lights
+from keras_equivariant.training.tasks.inpainting.images import centre, erase
 
 from keras_equivariant.layers import ApplyGamma, RemoveGamma
-from training.tasks.illuminants.images import random_lights
-from training.tasks.inpainting.images import centre, erase
 
 SATURATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _BATCH_SIZE = 50

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras_equivariant.training.data import from_tfds
 
 from keras_equivariant.layers import RemoveGamma
-from training.data import from_tfds
 
 SIZE, HOLE = 128, 64
 _CENTRE = slice((SIZE - HOLE) // 2, (SIZE + HOLE) // 2)
@@ -47,8 +47,8 @@ def load(data_dir: str | None = None) -> tuple[Photographs, Photographs]:
         ValueError: If files are missing, unreadable, too small or black.
     """
     from_tfds.import_tfds()
-    from training.data.photographs import SPLITS
-    from training.data.photographs import Photographs as Builder
+    from keras_equivariant.training.data.photographs import SPLITS
+    from keras_equivariant.training.data.photographs import Photographs as Builder
 
     splits = from_tfds.load_arrays(Builder(data_dir=data_dir), list(SPLITS), data_dir, batch_size=None)
     train, test = (Photographs.join([example["image"] for example in split]) for split in splits)

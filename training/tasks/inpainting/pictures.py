@@ -4,12 +4,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.pictures.curves import draw_over_epochs, draw_over_saturations
+from keras_equivariant.training.tasks.illuminants.images import random_lights
+from keras_equivariant.training.tasks.inpainting.evaluation import paint_centres
+from keras_equivariant.training.tasks.inpainting.images import HOLE, SIZE, erase
 
 from keras_equivariant.layers import ApplyGamma
-from training.pictures.curves import draw_over_epochs, draw_over_saturations
-from training.tasks.illuminants.images import random_lights
-from training.tasks.inpainting.evaluation import paint_centres
-from training.tasks.inpainting.images import HOLE, SIZE, erase
 
 _SHOWN = 3
 _SHOWN_SATURATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)

@@ -6,19 +6,19 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.folders import load_labelled_folder
+from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.data.transforms import fit_into
+from keras_equivariant.training.input.pipelines import test_batches, training_batches
+from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
+from keras_equivariant.training.model.network import create_network
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.regression.pictures import draw_report
+from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Task
 from matplotlib.figure import FigureBase
 
-import zoo
+from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
-from training.data.folders import load_labelled_folder
-from training.data.images import LabelledImages
-from training.data.transforms import fit_into
-from training.input.pipelines import test_batches, training_batches
-from training.input.preprocessing import Unchanged, fit_preprocessing
-from training.model.network import create_network
-from training.recipes import Recipe
-from training.tasks.regression.pictures import draw_report
-from training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Task
 
 DATASETS = ("drawn_discs", "folder")
 _LOSSES = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
@@ -60,7 +60,7 @@ class Regression(Task[LabelledImages]):
         if recipe.dataset == "folder":
             data = load_labelled_folder(data_dir, _input_shape(recipe))
         else:
-            from training.data import drawn_discs
+            from keras_equivariant.training.data import drawn_discs
 
             data = drawn_discs.load()
         return data.hold_out(recipe.validation)

@@ -4,11 +4,10 @@ import operator
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.pictures.curves import draw_over_epochs
+from keras_equivariant.training.tasks.task import Curve
 from matplotlib.figure import FigureBase
-
-from training.data.images import LabelledImages
-from training.pictures.curves import draw_over_epochs
-from training.tasks.task import Curve
 
 _WIDE = 4  # panels beside each other
 
