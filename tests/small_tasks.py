@@ -21,14 +21,18 @@ class Small:
         recipe: Name of the recipe.
         changes: Fields of the recipe to replace.
         write: Function of a folder that writes the data into it.
-        tested: Where the saturations are named under which the task tests its models; tests take longer than these
-            trainings.
+        fewer: Values to set while it is trained and tested, by where they are: data sets that are smaller, and fewer
+            lights to test under, which takes longer than these trainings.
     """
 
     recipe: str
     changes: dict[str, Any]
     write: Callable = lambda folder: None
-    tested: str | None = None
+    fewer: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _lights(task):
+    return {f"keras_equivariant.training.tasks.{task}.evaluation.SATURATIONS": (0.0, 0.5, 0.9)}
 
 
 _ADVERSARY = {"class_name": "adversarial", "config": {"adversarial_weight": 0.001, "discriminator_filters": 2}}
@@ -38,13 +42,20 @@ SMALL = {
         "colorchecker",
         {"model_arguments": {"filters": (3, 3, 3), "bottleneck": 3, "units": 6}, "batch_size": 4},
         write_colorchecker,
-        "keras_equivariant.training.tasks.illuminants.evaluation.SATURATIONS",
+        _lights("illuminants"),
     ),
     "inpainting": Small(
         "inpainting",
         {"model_arguments": {"filters": 3, "bottleneck": 3}, "loss": _ADVERSARY, "batch_size": 2},
         write_photographs,
-        "keras_equivariant.training.tasks.inpainting.evaluation.SATURATIONS",
+        _lights("inpainting"),
+    ),
+    "regression": Small(
+        "drawn_discs",
+        {"model": "z2cnn", "model_arguments": {"filters": 3, "classes": 2}, "batch_size": 20},
+        fewer={
+            "keras_equivariant.training.data.drawn_discs._SIZES": {"train": 60, "validation": 10, "test": 20},
+        },
     ),
 }
 
@@ -70,8 +81,8 @@ def quickly(task=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "build", build_eagerly)
         patch.setattr(provenance, "_revision", lambda: "1234")  # a commit may come between two trainings
-        if task is not None and SMALL[task].tested:
-            patch.setattr(SMALL[task].tested, (0.0, 0.5, 0.9))
+        for place, value in SMALL[task].fewer.items() if task else ():
+            patch.setattr(place, value)
         yield
 
 

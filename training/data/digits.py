@@ -26,4 +26,5 @@ def load(data_dir=None):
     digits = Split(images.astype("float32"), digits.target.astype("int32"))
     order = np.random.default_rng(1797).permutation(len(digits))
     parts = np.split(order, np.cumsum(list(_SIZES.values()))[:-1])
-    return LabelledImages(classes=10, **{name: digits.take(part) for name, part in zip(_SIZES, parts, strict=True)})
+    train, validation, test = map(digits.take, parts)
+    return LabelledImages(train, test, 10, validation)

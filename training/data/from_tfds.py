@@ -70,8 +70,8 @@ def stream(builder: Any, data_dir: str | None = None, size: int = 224, test: str
         ValueError: As in `load`, and if the data set was prepared in another format than TFRecord.
     """
     with _readable(builder, data_dir) as builder:
-        train, test = (_streamed(builder.info, split, size) for split in ("train", test))
-    return _labelled(train, test, builder)
+        streams = [_streamed(builder.info, split, size) for split in ("train", test)]
+    return _labelled(streams[0], streams[1], builder)
 
 
 def _labelled(train: Any, test: Any, builder: Any) -> LabelledImages:

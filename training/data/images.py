@@ -51,7 +51,7 @@ class LabelledImages:
     test: Split
     classes: int
     validation: Split | None = None
-    names: tuple[str, ...] | None = None  # of the classes
+    names: tuple[str, ...] = ()  # of the classes
 
     def hold_out(self, count, seed=0):
         """Moves some of the training images, always the same for a seed, to the validation set.

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -48,7 +49,7 @@ class StreamedSplit:
         files = tf.constant(self.files)
         firsts = tf.constant([0, *itertools.accumulate(self.lengths)][:-1], tf.int64)
 
-        def read(file, first):
+        def read(file: Any, first: Any = None) -> Any:
             return tf.data.TFRecordDataset(file).enumerate(first)
 
         if key is None:

@@ -64,7 +64,8 @@ def _flip(images: Any, flips: Any, background: Any) -> tf.Tensor:
 
 
 def _draw_keys(key: Any, count: int) -> tf.Tensor:
-    return tf.random.stateless_uniform((count, 2), key, None, None, tf.int32)
+    everything: Any = None
+    return tf.random.stateless_uniform((count, 2), key, everything, None, tf.int32)
 
 
 def _draw_symmetries(key: Any, count: int) -> tf.Tensor:

@@ -5,7 +5,6 @@ number of threads or on where the training was interrupted.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
 
 def training_batches(
     split: Any,
-    preprocess: Callable,
+    preprocess: Any,
     augmentation: Any,
     batch_size: int,
     seed: int,
@@ -75,7 +74,7 @@ def training_batches(
 class _Transforms:
     """The transforms of training images and the preprocessing between them, in the order in which they apply."""
 
-    def __init__(self, names: Any, preprocess: Callable, targets: str, outside: int) -> None:
+    def __init__(self, names: Any, preprocess: Any, targets: str, outside: int) -> None:
         transforms = [get_augmentation(name) for name in names]
         self.decode = [t for t in transforms if t.on_encoded_images]
         self.raw = [t for t in transforms if t.on_raw_images]
@@ -92,9 +91,10 @@ class _Transforms:
 
     def check(self, split: Any) -> None:
         """Checks that the labels of a split are such targets."""
-        if self.targets == "mask" and isinstance(split, StreamedSplit):
+        streamed = isinstance(split, StreamedSplit)
+        if self.targets == "mask" and streamed:
             raise ValueError("`targets` must not be 'mask' for images that stay in files. Received: targets='mask'")
-        labels = None if isinstance(split, StreamedSplit) else np.asarray(split.labels)
+        labels: Any = None if streamed else np.asarray(split.labels)
         if self.targets == "mask" and not (labels.dtype.kind in "iu" and labels.shape[:3] == split.images.shape[:3]):
             rule = f"must be integers (n, height, width) of the images, {split.images.shape[:3]}, or with channels"
             raise ValueError(f"Masks {rule}. Received: {labels.dtype} {labels.shape}")
@@ -107,7 +107,7 @@ class _Transforms:
 
     def moved(self, labels: Any, drawn: tuple[Any, ...]) -> Any:
         """The labels of transformed images."""
-        transforms = [] if self.targets == "number" else [*self.raw, *self.late]
+        transforms: Any = [] if self.targets == "number" else [*self.raw, *self.late]
         if self.targets == "vector":
             for transform, parameters in zip(transforms, drawn, strict=True):
                 labels = transform.vectors(labels, parameters)
@@ -184,7 +184,7 @@ def _streamed(
     return examples.batch(batch_size, drop_remainder=True).map(transformed, calls)
 
 
-def test_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.data.Dataset:
+def test_batches(split: Any, preprocess: Any, batch_size: int) -> tf.data.Dataset:
     """All images of a split in their order, preprocessed.
 
     Args:
@@ -199,7 +199,7 @@ def test_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.data.D
     return batches.map(lambda images, labels: (preprocess(scaled(images)), labels)).prefetch(tf.data.AUTOTUNE)
 
 
-def rotated_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.data.Dataset:
+def rotated_batches(split: Any, preprocess: Any, batch_size: int) -> tf.data.Dataset:
     """Every image of a split under each of eight rotations, by multiples of 45 degrees.
 
     Args:
@@ -222,7 +222,7 @@ def rotated_batches(split: Any, preprocess: Callable, batch_size: int) -> tf.dat
     return examples.batch(batch_size).map(rotated).prefetch(tf.data.AUTOTUNE)
 
 
-def _preprocessed(split: Any, preprocess: Callable, chunk: int = 1000) -> np.ndarray:
+def _preprocessed(split: Any, preprocess: Any, chunk: int = 1000) -> np.ndarray:
     """All images of a split through the preprocessing, in parts, to need little memory on the way."""
     parts = range(0, len(split), chunk)
     return np.concatenate([np.asarray(preprocess(scaled(tf.constant(split.images[i : i + chunk])))) for i in parts])

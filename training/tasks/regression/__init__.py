@@ -105,7 +105,7 @@ class Regression(Task[LabelledImages]):
         first = getattr(data, split).first(count)
         return first.scaled_images(), first.labels
 
-    def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
+    def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Any) -> dict[str, Any]:
         """Mean absolute errors, in the columns' units and over all of them, beside those of the training's median."""
         errors = np.abs(_outputs(model, data, preprocess) - data.test.labels)
         constant = np.abs(np.median(data.train.labels, axis=0) - data.test.labels)
@@ -131,8 +131,10 @@ class Regression(Task[LabelledImages]):
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         fitted = fit_into(image, model.input_shape[1:])[None]
         outputs = keras.ops.convert_to_numpy(model(np.asarray((preprocess or Unchanged())(fitted))))[0]
-        values = dict(zip(labels or map(str, range(len(outputs))), map(float, outputs), strict=True))
-        return Prediction(", ".join(f"{name} {value:.3g}" for name, value in values.items()), values)
+        names = labels or [str(i) for i in range(len(outputs))]
+        values: dict[str, float | str] = dict(zip(names, map(float, outputs), strict=True))
+        text = ", ".join(f"{name} {value:.3g}" for name, value in zip(names, outputs, strict=True))
+        return Prediction(text, values)
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         return float(np.abs(outputs - targets).mean())

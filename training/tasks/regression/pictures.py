@@ -7,13 +7,12 @@ import numpy as np
 from keras_equivariant.training.data.images import LabelledImages
 from keras_equivariant.training.pictures.curves import draw_over_epochs
 from keras_equivariant.training.tasks.task import Curve
-from matplotlib.figure import FigureBase
 
 _WIDE = 4  # panels beside each other
 
 
 def draw_report(
-    figure: FigureBase,
+    figure: Any,
     outputs: np.ndarray,
     data: LabelledImages,
     curves: tuple[Curve, ...],
