@@ -4,7 +4,18 @@
     keras-equivariant fit folder_regression --data-dir FOLDER
 
 The first draws its pictures itself. The second reads a folder with pictures in `images/` and a table `labels.csv`: a
-column `file`, and one or more columns of numbers.
+column `file`, and one or more columns of numbers; it scales them to 65x65 pixels.
+
+Mean absolute errors on 700 drawn pictures, for the number of discs and for the share of dark pixels:
+
+| | parameters | discs | dark |
+| --- | --- | --- | --- |
+| P4CNN | 19,552 | 0.29 | 0.0096 |
+| the ordinary network, `--model z2cnn` | 19,182 | 0.60 | 0.0117 |
+| the median of the training set, for every picture | | 1.64 | 0.0350 |
+
+P4CNN took two minutes, and Z2CNN one, on two CPU cores that had other work to do. A quarter turn changes the outputs of
+P4CNN by less than 1e-6 of the largest, those of Z2CNN by 25 %.
 """
 
 import dataclasses
