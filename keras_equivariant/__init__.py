@@ -1,5 +1,6 @@
 """Keras layers and models that respect symmetries."""
 
+import importlib
 import os
 import sys
 from typing import Any
@@ -20,8 +21,9 @@ if not _is_command_line():
 
 
 def __getattr__(name: str) -> Any:
+    """On the command line, what others find here from the start."""
     if name.startswith("__"):
         raise AttributeError(name)
-    from keras_equivariant import library
-
+    # While it is being imported it asks for our modules, which Python imports when it hears that they are not here.
+    library = sys.modules.get("keras_equivariant.library") or importlib.import_module("keras_equivariant.library")
     return getattr(library, name)

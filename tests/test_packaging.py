@@ -63,11 +63,11 @@ def programs(tmp_path_factory):
     return python.parent
 
 
-def run(command, folder):
+def run(command, folder, status=0):
     clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "KERAS_BACKEND")}
     result = subprocess.run([*map(str, command)], cwd=folder, env=clean, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
+    assert result.returncode == status, result.stderr[-3000:]
+    return result.stdout if status == 0 else result.stderr
 
 
 def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_backend):
@@ -78,6 +78,8 @@ def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_back
         program = [programs / command[0], *command[1:]]
         assert run([*program, "--version"], tmp_path).split()[-1] == "0.1.0"
         assert "  p4cnn " in run([*program, "list"], tmp_path)
+        error = run([*program, "fit", "folder_regression", "--data-dir", "absent"], tmp_path, status=2)
+        assert error.startswith("keras-equivariant: error: ") and error.count("\n") == 1, error
     code = "from keras_equivariant import training, zoo; print(zoo.__file__, zoo.create('p4cnn').count_params())"
     file, parameters = run([programs / "python", "-c", code], tmp_path).split()
     assert file.startswith(str(programs.parent)) and parameters == "24800"

@@ -214,6 +214,8 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(nowhere.fileno(), 2)
     try:
         import tensorflow  # noqa: F401
+
+        import keras_equivariant.library  # noqa: F401 - it registers what saved models are made of
     finally:
         os.dup2(standard_error, 2)
         os.close(standard_error)

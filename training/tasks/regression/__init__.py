@@ -24,11 +24,12 @@ DATASETS = ("drawn_discs", "folder")
 _LOSSES = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
 _BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500
+_FEATURES = 16  # the network's classes, of which a dense layer makes the numbers: some networks end in a ReLU
 _STANDARDISED = "standardised"
 
 
 class Regression(Task[LabelledImages]):
-    """A network with one output for each column of numbers.
+    """A network whose outputs, features here, a dense layer turns into a number for each column.
 
     It learns the numbers standardised by mean and deviation of the training set, so that columns of different units
     count alike. The model of the run ends in a layer that takes this back: its outputs have the columns' units.
@@ -80,12 +81,11 @@ class Regression(Task[LabelledImages]):
         return fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
 
     def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
-        count = data.classes
-        network = create_network(recipe, data.train.images.shape[1:], (count,), classes=count)
+        network = create_network(recipe, data.train.images.shape[1:], (_FEATURES,), classes=_FEATURES)
         mean, deviation = (value.tolist() for value in _mean_and_deviation(data))
         # In mixed precision, 16 bits would round large numbers.
         dtype = keras.config.dtype_policy().variable_dtype
-        standardised = keras.layers.Activation("linear", dtype=dtype, name=_STANDARDISED)(network.output)
+        standardised = keras.layers.Dense(data.classes, dtype=dtype, name=_STANDARDISED)(network.output)
         outputs = keras.layers.Rescaling(deviation, mean, dtype=dtype, name="units")(standardised)
         return keras.Model(network.input, outputs, name=network.name)
 
