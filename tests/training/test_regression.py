@@ -106,6 +106,19 @@ def test_numbers_are_learned_standardised_and_predicted_in_their_units():
         assert {layer.compute_dtype for layer in network.layers} == {"bfloat16", "float32"}
 
 
+def test_numbers_below_the_mean_can_be_predicted_by_networks_that_end_in_a_relu():
+    """All-CNN-C does: its own outputs, as standardised numbers, could not be below 0."""
+    data = LabelledImages(greys([0.1, 0.9], [[1], [3]]), greys([0.2], [[1]]), 1, names=("a",))
+    arguments = {"input_shape": (28, 28, 1), "filters": (4, 4), "dropout": 0.0, "input_dropout": 0.0}
+    recipe = get_recipe("drawn_discs", model="all_cnn_c", model_arguments=arguments)
+    found = []
+    for seed in range(5):
+        keras.utils.set_random_seed(seed)
+        network = TASK.network(recipe, data, "")
+        found.append(network(10 * np.random.default_rng(seed).normal(size=(5, 28, 28, 1))).numpy() - 2)
+    assert np.min(found) < 0 < np.max(found)
+
+
 def test_drawn_discs_are_counted_right(monkeypatch):
     monkeypatch.setattr(drawn_discs, "_NOISE", 0)
     monkeypatch.setattr(drawn_discs, "_SIZES", {"train": 150, "validation": 20, "test": 30})

@@ -10,12 +10,13 @@ Mean absolute errors on 700 drawn pictures, for the number of discs and for the 
 
 | | parameters | discs | dark |
 | --- | --- | --- | --- |
-| P4CNN | 19,552 | 0.29 | 0.0096 |
-| the ordinary network, `--model z2cnn` | 19,182 | 0.60 | 0.0117 |
+| P4CNN | 28,560 | 0.39 | 0.0098 |
+| the ordinary network, `--model z2cnn` | 23,710 | 0.59 | 0.0118 |
 | the median of the training set, for every picture | | 1.64 | 0.0350 |
 
 P4CNN took two minutes, and Z2CNN one, on two CPU cores that had other work to do. A quarter turn changes the outputs of
-P4CNN by less than 1e-6 of the largest, those of Z2CNN by 25 %.
+P4CNN by less than 1e-6 of the largest, those of Z2CNN by 21 %. The recipe for folders, on 300 of these pictures as JPEG
+files, reached 0.20 and 0.0059 on its 60 for testing, in three and a half minutes.
 """
 
 import dataclasses
