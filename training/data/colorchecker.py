@@ -1,5 +1,9 @@
 """The ColorChecker photographs in the form of a TFDS data set."""
 
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from keras_equivariant.training.data.files import check_lights, check_not_black, manual_path
 from keras_equivariant.training.data.lights import FOLDS, SIZE, LitImagesBuilder
@@ -15,7 +19,7 @@ class ColorChecker(LitImagesBuilder):
     of the fold in which an image is tested.
     """
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         path = manual_path(self.data_dir_root, _FILE)
         arrays = _read_npz(path, ("x", "illuminant", "name", "camera", "fold"))
         if arrays["x"].shape[1:] != (SIZE, SIZE, 3) or len({len(array) for array in arrays.values()}) != 1:
@@ -30,7 +34,7 @@ class ColorChecker(LitImagesBuilder):
         return {fold: self._generate_examples(_rows(arrays, number)) for number, fold in enumerate(FOLDS)}
 
 
-def _read_npz(path, keys):
+def _read_npz(path: pathlib.Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in keys}
@@ -38,6 +42,6 @@ def _read_npz(path, keys):
         raise ValueError(f"The file must hold the arrays {', '.join(keys)}. Received: {path} ({error})") from None
 
 
-def _rows(arrays, fold):
+def _rows(arrays: dict[str, np.ndarray], fold: int) -> Iterator[tuple]:
     for i in np.flatnonzero(arrays["fold"] == fold):
         yield arrays["x"][i], arrays["illuminant"][i], str(arrays["name"][i]), str(arrays["camera"][i])

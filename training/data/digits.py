@@ -9,7 +9,7 @@ _SIZES = {"train": 1100, "validation": 200, "test": 497}
 _DIGIT_SIZE, _MARGIN = 20, 4
 
 
-def load(data_dir=None):
+def load(data_dir: str | None = None) -> LabelledImages:
     """Loads the 1,797 digits as 28x28 images, 1,100 to train on, 200 to watch the training and 497 to test on.
 
     The digit fills the central 20x20 pixels, so that no turn cuts anything off. The split is always the same.

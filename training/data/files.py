@@ -1,6 +1,8 @@
 """Images and other files that users put into the folder `downloads/manual` of a data directory."""
 
 import pathlib
+import re
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +11,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _DEPTH = 24  # position of the bits per channel in a PNG file
 
 
-def manual_path(data_dir, name):
+def manual_path(data_dir: Any, name: str) -> pathlib.Path:
     """Path of a file or folder in the folder for data that must be put there by hand.
 
     Raises:
@@ -21,7 +23,7 @@ def manual_path(data_dir, name):
     return path
 
 
-def read_image(path, bits=None):
+def read_image(path: str | pathlib.Path, bits: int | None = None) -> np.ndarray:
     """Reads a PNG, JPEG or BMP file.
 
     Args:
@@ -44,21 +46,23 @@ def read_image(path, bits=None):
         return tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
     except (OSError, ValueError, tf.errors.InvalidArgumentError) as error:
         wanted = f"an image of {bits} bits for each channel" if bits else "an image"
-        raise ValueError(f"The file must be {wanted}. Received: {path} ({str(error).splitlines()[0]})") from None
+        # TensorFlow names its own operations first and last.
+        reason = re.sub(r"\{\{.*?\}\} | \[Op:.*?\]", "", str(error).splitlines()[0])
+        raise ValueError(f"The file must be {wanted}. Received: {path} ({reason})") from None
 
 
-def scaled(image):
+def scaled(image: np.ndarray) -> np.ndarray:
     """Pixels between 0 and 1, in 32 bits."""
     return (image / np.float32(np.iinfo(image.dtype).max)).astype("float32")
 
 
-def check_not_black(image, path):
+def check_not_black(image: np.ndarray, path: Any) -> None:
     """Raises a ValueError if there is nothing to see in an image."""
     if not image.any():
         raise ValueError(f"The image must not be all black. Received: {path}")
 
 
-def check_lights(lights, path):
+def check_lights(lights: np.ndarray, path: Any) -> None:
     """Raises a ValueError unless an array `(n, 3)` holds the colours of lights: finite and positive."""
     lights = np.asarray(lights)
     if lights.ndim != 2 or lights.shape[1] != 3 or not (np.isfinite(lights) & (lights > 0)).all():

@@ -1,6 +1,7 @@
 """Labelled images in memory."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,28 +14,28 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of images."""
         return len(self.images)
 
-    def take(self, indices):
+    def take(self, indices: Any) -> "Split":
         """The images and labels at some indices."""
         return Split(self.images[indices], self.labels[indices])
 
-    def first(self, count=None):
+    def first(self, count: int | None = None) -> "Split":
         """The first images, all of them by default."""
         return Split(self.images[:count], self.labels[:count])
 
-    def examples(self):
+    def examples(self) -> tf.data.Dataset:
         """All images in their order: `tf.data.Dataset` of `(image, label)`."""
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
 
-    def scaled_images(self, count=None):
+    def scaled_images(self, count: int | None = None) -> np.ndarray:
         """The first images (all of them by default) as 32-bit floats between 0 and 1."""
         images = self.images[:count]
         return images.astype("float32") / (255 if images.dtype == np.uint8 else 1)
 
-    def hold_out(self, count, seed):
+    def hold_out(self, count: int, seed: int) -> "tuple[Split, Split]":
         """Two parts: what is left, and some of the images, always the same for a seed."""
         order = np.random.default_rng(seed).permutation(len(self))
         return self.take(np.sort(order[count:])), self.take(np.sort(order[:count]))
@@ -53,7 +54,7 @@ class LabelledImages:
     validation: Split | None = None
     names: tuple[str, ...] = ()  # of the classes
 
-    def hold_out(self, count, seed=0):
+    def hold_out(self, count: int, seed: int = 0) -> "LabelledImages":
         """Moves some of the training images, always the same for a seed, to the validation set.
 
         Raises:

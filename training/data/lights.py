@@ -4,6 +4,9 @@ Images are in linear raw RGB between 0 and 1; masked pixels, such as those of th
 zero. The data are split into three folds for cross-validation.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -16,7 +19,7 @@ class LitImagesBuilder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def _info(self):
+    def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict(
@@ -30,7 +33,7 @@ class LitImagesBuilder(tfds.core.GeneratorBasedBuilder):
             supervised_keys=("image", "light"),
         )
 
-    def _generate_examples(self, examples):
+    def _generate_examples(self, examples: Any) -> Iterator[tuple[str, dict]]:
         for index, (image, light, name, camera) in enumerate(examples):
             light = np.asarray(light, "float64")
             light = (light / np.linalg.norm(light)).astype("float32")

@@ -1,6 +1,7 @@
 """Photographs in the form of the NUS data set, as a TFDS data set."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -23,7 +24,7 @@ class Nus(LitImagesBuilder):
     folds are random, always the same.
     """
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         folder = manual_path(self.data_dir_root, "nus")
         cameras = sorted(path for path in folder.iterdir() if path.is_dir())
         photographs = [photograph for camera in cameras for photograph in _read_ground_truth(camera)]
@@ -36,7 +37,7 @@ class Nus(LitImagesBuilder):
         }
 
 
-def _read_ground_truth(camera):
+def _read_ground_truth(camera: pathlib.Path) -> list[tuple]:
     """What `_read_photograph` needs of each photograph of a camera; all files are there."""
     files = sorted(camera.glob("*_gt.mat"))
     if len(files) != 1:
@@ -61,7 +62,7 @@ def _read_ground_truth(camera):
     return [(photographs[n], light, dark, bright, chart) for n, light, chart in zip(names, lights, charts, strict=True)]
 
 
-def _read_photograph(path, light, dark, bright, chart):
+def _read_photograph(path: pathlib.Path, light: np.ndarray, dark: float, bright: float, chart: np.ndarray) -> tuple:
     raw = read_image(path, bits=16)
     if min(raw.shape[:2]) < SIZE:
         raise ValueError(f"The image must be at least {SIZE} pixels wide and high. Received: {path} {raw.shape[:2]}")
@@ -76,7 +77,7 @@ def _read_photograph(path, light, dark, bright, chart):
     return image, light, path.stem, pathlib.Path(path).parent.name
 
 
-def shrink(image, visible, size=SIZE):
+def shrink(image: np.ndarray, visible: np.ndarray, size: int = SIZE) -> np.ndarray:
     """The means of an image `(height, width, 3)` over a grid of cells, of visible pixels only; 0 where there are none.
 
     Args:
@@ -86,7 +87,7 @@ def shrink(image, visible, size=SIZE):
     """
     rows, columns = ((np.arange(size) * side) // size for side in image.shape[:2])
 
-    def sums(x):
+    def sums(x: np.ndarray) -> np.ndarray:
         return np.add.reduceat(np.add.reduceat(x, rows, axis=0), columns, axis=1)
 
     return sums(image * visible) / np.maximum(sums(visible), 1)

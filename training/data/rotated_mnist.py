@@ -3,6 +3,8 @@
 import itertools
 import math
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +32,7 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def _info(self):
+    def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict(
@@ -43,7 +45,7 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         published = _published_files(self)
         self.info.metadata["source"] = "published files" if published else "MNIST"
         if published:
@@ -54,7 +56,7 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
             "test": _numbered(itertools.islice(examples, _TEST)),
         }
 
-    def _generate_examples(self, examples):
+    def _generate_examples(self, examples: Any) -> Iterator[tuple[str, dict]]:
         yield from examples
 
 
@@ -66,7 +68,7 @@ def load(data_dir: str | None = None) -> LabelledImages:
     return data
 
 
-def check_source(builder):
+def check_source(builder: Any) -> None:
     """Raises a ValueError if a prepared `RotatedMnist` was made from MNIST, and the published files are there now."""
     if builder.info.metadata.get("source") == "MNIST" and _published_files(builder):
         raise ValueError(
@@ -75,7 +77,7 @@ def check_source(builder):
         )
 
 
-def _published_files(builder):
+def _published_files(builder: Any) -> dict[str, pathlib.Path]:
     """The published file of each split, or nothing; raises a ValueError if there is one but not the other."""
     folder = pathlib.Path(builder.data_dir_root) / "downloads" / "manual"
     found = {split: folder / name for split, name in _FILES.items() if (folder / name).exists()}
@@ -84,12 +86,12 @@ def _published_files(builder):
     return found
 
 
-def _numbered(examples):
+def _numbered(examples: Any) -> Iterator[tuple[str, dict]]:
     for index, (image, label) in enumerate(examples):
         yield f"{index:05d}", {"image": image, "label": int(label)}
 
 
-def _read_amat(path):
+def _read_amat(path: pathlib.Path) -> Iterator[tuple]:
     """Reads the published text files: 784 pixels between 0 and 1 and the label on each line."""
     with path.open() as file:
         for line in file:
@@ -97,7 +99,7 @@ def _read_amat(path):
             yield np.rint(255 * values[:-1].reshape(28, 28, 1)).astype(np.uint8), values[-1]
 
 
-def load_upright(data_dir):
+def load_upright(data_dir: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The upright digits that the images are made of, their labels and their angles in radians, in the same order."""
     mnist = tfds.builder("mnist", data_dir=data_dir)
     from_tfds.prepare(mnist)
@@ -110,7 +112,7 @@ def load_upright(data_dir):
     return images[order], labels[order], angles[order]
 
 
-def _rotate_mnist(data_dir):
+def _rotate_mnist(data_dir: Any) -> Iterator[tuple]:
     images, labels, angles = load_upright(data_dir)
     for batch in np.array_split(np.arange(len(images)), math.ceil(len(images) / 1000)):
         turned = rotate(tf.constant(images[batch], tf.float32), tf.constant(angles[batch]))

@@ -33,11 +33,11 @@ class StreamedSplit:
     parse: Callable
     size: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         """The number of images."""
         return sum(self.lengths)
 
-    def encoded(self, key=None):
+    def encoded(self, key: Any = None) -> Any:
         """Reads the examples.
 
         Args:
@@ -61,25 +61,25 @@ class StreamedSplit:
             examples = _shuffle(examples, min(_SHUFFLED, len(self)), key)
         return examples.map(lambda index, example: (index, *self.parse(example)), tf.data.AUTOTUNE)
 
-    def examples(self):
+    def examples(self) -> Any:
         """All images in the order of the files, as for testing: `tf.data.Dataset` of `(image, label)`."""
 
-        def decode(index, encoded, label):
+        def decode(index: Any, encoded: Any, label: Any) -> Any:
             return centre_crop(encoded, self.size), label
 
         return self.encoded().map(decode, tf.data.AUTOTUNE)
 
-    def first(self, count=None):
+    def first(self, count: int | None = None) -> Split:
         """The first images, 1,000 by default, in memory: a `Split` of floats between 0 and 1."""
         images, labels = zip(*self.examples().take(count or _SAMPLE).as_numpy_iterator(), strict=True)
         return Split(np.stack(images), np.array(labels))
 
-    def hold_out(self, count, seed):
+    def hold_out(self, count: int, seed: int) -> Any:
         """Refuses: there is a split to test on."""
         raise ValueError(f"`validation` must be 0 for images that stay in files. Received: validation={count}")
 
 
-def _shuffle(dataset, buffer_size, key):
+def _shuffle(dataset: Any, buffer_size: int, key: Any) -> Any:
     """`dataset.shuffle`, which itself takes no seed that is a tensor, and so none that depends on the epoch."""
     spec = dataset.element_spec
     shuffled = tf.raw_ops.ShuffleDataset(
@@ -94,7 +94,7 @@ def _shuffle(dataset, buffer_size, key):
     return tf.data.experimental.from_variant(shuffled, spec)
 
 
-def centre_crop(encoded, size):
+def centre_crop(encoded: Any, size: int) -> tf.Tensor:
     """Decodes an image and scales the square in its middle, 7/8 of its shorter side, to a size.
 
     That is what the usual scaling of the shorter side to 256 pixels and the central 224 of them come to.
@@ -111,7 +111,7 @@ def centre_crop(encoded, size):
     return _cut_out(encoded, [(height - side) // 2, (width - side) // 2, side, side], size)
 
 
-def random_crop(encoded, key, size):
+def random_crop(encoded: Any, key: Any, size: int) -> tf.Tensor:
     """Decodes an image and scales a random part of it to a size.
 
     The part has 8 to 100 % of the area, and is between 4/3 times as high as wide and 4/3 times as wide as high.
@@ -140,6 +140,6 @@ def random_crop(encoded, key, size):
     return _cut_out(encoded, [begin[0], begin[1], extent[0], extent[1]], size)
 
 
-def _cut_out(encoded, window, size):
+def _cut_out(encoded: Any, window: Any, size: int) -> tf.Tensor:
     image = tf.io.decode_and_crop_jpeg(encoded, tf.stack(window), channels=3)
     return tf.clip_by_value(tf.image.resize(image, (size, size), antialias=True) / 255, 0.0, 1.0)
