@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.data.transforms import fit_into
 from keras_equivariant.training.input.pipelines import TEST_ANGLES, training_batches
 from keras_equivariant.training.input.preprocessing import (
     Preprocessing,
@@ -114,12 +114,7 @@ class Classification(Task[LabelledImages]):
         pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
 
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
-        height, width, channels = model.input_shape[1:]
-        images = image[None] if channels == 3 else tf.image.rgb_to_grayscale(image[None])
-        scale = min(height / image.shape[0], width / image.shape[1])
-        size = [max(1, round(scale * side)) for side in image.shape[:2]]
-        images = tf.clip_by_value(tf.image.resize(images, size, antialias=True), 0.0, 1.0)
-        images = tf.image.resize_with_crop_or_pad(images, height, width)
+        images = fit_into(image, model.input_shape[1:])[None]
         outputs = model(np.asarray((preprocess or Unchanged())(images)))
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(outputs, "float32")))[0]
         names = labels or [str(k) for k in range(len(probabilities))]
