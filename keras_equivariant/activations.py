@@ -126,7 +126,7 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     others = "abcdefgh"[: len(x.shape) - 1]
     sums = ops.einsum(f"{others}i,ij->{others}j", descending, triangle)
     # The first entries in descending order, as many as stay positive when their own surplus over 1 is taken off.
-    positive = ops.cast(1 + ranks * descending > sums, x.dtype)
+    positive = ops.cast(descending * ranks + 1 > sums, x.dtype)
     surplus = ops.sum(positive * descending, axis=-1, keepdims=True) - 1
     y = ops.relu(x - surplus / ops.sum(positive, axis=-1, keepdims=True))
     return ops.cast(ops.moveaxis(y, -1, axis), dtype)
