@@ -10,8 +10,10 @@ from keras_equivariant.version import __version__  # noqa: F401
 
 def _is_command_line() -> bool:
     """Whether this process is `keras-equivariant` or `python -m keras_equivariant`."""
-    started_by = sys.orig_argv[sys.orig_argv.index("-m") :][:2] if "-m" in sys.orig_argv else []
-    return started_by == ["-m", "keras_equivariant"] or os.path.basename(sys.argv[0]) == "keras-equivariant"
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":  # so Python calls a module while it looks for it
+        return sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] == ["keras_equivariant"]
+    return os.path.basename(program) == "keras-equivariant"
 
 
 # The command line imports Keras when there is work to do, so that its help and its refusals need no five seconds.

@@ -6,20 +6,17 @@ import keras
 import numpy as np
 
 from keras_equivariant.layers import (
-    ApplyGamma,
     CosetPooling,
     GridCentring2D,
     GroupAveragePooling2D,
     GroupConv2D,
     GroupMaxPooling2D,
-    LogRGB,
-    RandomIlluminant,
-    RemoveGamma,
 )
 from keras_equivariant.planar_classic import CLASSIC_LAYERS, apply_activation, lower_classic_layer
 from keras_equivariant.planar_offset import OFFSET_LAYERS, POINTWISE, lower_offset_layer
 from keras_equivariant.planar_parts import (
     CLASSIC_ACTIVATIONS,
+    COLOURS,
     INACTIVE,
     Refused,
     convolution_like,
@@ -28,15 +25,13 @@ from keras_equivariant.planar_parts import (
     helper,
     is_elementwise,
     is_elementwise_layer,
+    lower_colours,
     names_for,
     naming,
     to_numpy,
     with_weights,
 )
 from keras_equivariant.symmetry import get_symmetry
-
-# No layer of Keras takes a logarithm or a power; the operations of Keras that these are made of do.
-_COLOURS = (ApplyGamma, LogRGB, RemoveGamma)
 
 
 def to_planar(model: keras.Model) -> keras.Model:
@@ -139,12 +134,8 @@ class _Lowering:
         merged = id(inputs) in self._orientations
         if isinstance(layer, INACTIVE):
             return inputs
-        if type(layer) in _COLOURS:
-            return self._keep(layer.call(inputs), self._of(inputs))
-        if type(layer) is RandomIlluminant:
-            if layer.in_prediction:
-                raise Refused("it draws random lights in prediction too")
-            return inputs
+        if type(layer) in COLOURS:
+            return self._keep(lower_colours(layer, inputs), self._of(inputs))
         if isinstance(layer, OFFSET_LAYERS):
             return self._offset_layer(layer, inputs)
         if isinstance(layer, GroupConv2D):

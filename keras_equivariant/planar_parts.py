@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_equivariant.activations import Logistic, ScaledTanh
+from keras_equivariant.layers import ApplyGamma, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.typing import Tensor
 
 CLASSIC_ACTIVATIONS = (Logistic, ScaledTanh)
@@ -25,6 +26,7 @@ INACTIVE = (
     keras.layers.AlphaDropout,
     keras.layers.ActivityRegularization,
 )
+COLOURS = (ApplyGamma, LogRGB, RandomIlluminant, RemoveGamma)
 _ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Rescaling)
 _NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
 
@@ -70,6 +72,15 @@ def _free(name):
     free_name = next(candidate for candidate in numbered if candidate not in taken)
     taken.add(free_name)
     return free_name
+
+
+def lower_colours(layer: keras.layers.Layer, x: Tensor) -> Tensor:
+    """What a layer of `COLOURS` computes, by operations of Keras: it has no layer that takes a logarithm or a power."""
+    if not isinstance(layer, RandomIlluminant):
+        return layer.call(x)
+    if layer.in_prediction:
+        raise Refused("it draws random lights in prediction too")
+    return x
 
 
 def copy(layer: keras.layers.Layer) -> keras.layers.Layer:

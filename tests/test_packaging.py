@@ -11,6 +11,8 @@ import venv
 import pytest
 from helpers import ROOT
 
+import keras_equivariant
+
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = {name: ROOT / folder for name, folder in SETTINGS["package-dir"].items()}
 MATCHES = {
@@ -83,3 +85,20 @@ def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_back
     code = "from keras_equivariant import training, zoo; print(zoo.__file__, zoo.create('p4cnn').count_params())"
     file, parameters = run([programs / "python", "-c", code], tmp_path).split()
     assert file.startswith(str(programs.parent)) and parameters == "24800"
+
+
+@pytest.mark.parametrize(
+    "argv, original, expected",
+    [
+        (["-m"], ["python", "-u", "-m", "keras_equivariant", "list"], True),
+        (["/bin/keras-equivariant", "list"], ["python", "/bin/keras-equivariant", "list"], True),
+        (["-m"], ["python", "-m", "mine", "-m", "keras_equivariant"], False),
+        (["mine.py", "-m", "keras_equivariant"], ["python", "mine.py", "-m", "keras_equivariant"], False),
+        (["-c"], ["python", "-c", "import keras_equivariant"], False),
+        ([], ["python"], False),
+    ],
+)
+def test_only_the_command_line_leaves_keras_for_later(argv, original, expected, monkeypatch):
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "orig_argv", original)
+    assert keras_equivariant._is_command_line() is expected

@@ -4,26 +4,23 @@ Help and refusals shall take no time: what is imported here, before the argument
 """
 
 import argparse
-import ast
-import difflib
-import importlib.util
 import json
 import os
-import pathlib
-import re
-import runpy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from keras_equivariant.training.files import read_json
+from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import get_recipe, list_recipes
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
 from keras_equivariant.training.studies import list_studies, run_study
 
+from keras_equivariant.version import __version__
+
 if TYPE_CHECKING:
-    from keras_equivariant.training.tasks.task import Task
+    pass
 
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 _FORMATS = ("keras", "saved_model", "onnx", "litert", "openvino")
@@ -53,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser, commands = _parser()
     if not arguments:
-        print(_GREETING.format(version=_version()), end="")
+        print(_GREETING.format(version=__version__), end="")
         return 0
     try:
         if arguments[0] and not arguments[0].startswith("-"):
-            _check_name("command", arguments[0], commands)
+            check_name("command", arguments[0], commands)
         parsed = parser.parse_args(arguments)
         return parsed.run(parsed) or 0
     except (ValueError, OSError) as error:
-        message = _with_hint(" ".join(str(error).split()))
+        message = with_hint(" ".join(str(error).split()))
         print(f"keras-equivariant: error: {message[:_LONGEST_MESSAGE]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -81,7 +78,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> tuple[_Parser, list[str]]:
     """The parser, and the names of the commands."""
     parser = _Parser(prog="keras-equivariant", description="Train and export networks that respect symmetries.")
-    parser.add_argument("--version", action="version", version=f"keras-equivariant {_version()}")
+    parser.add_argument("--version", action="version", version=f"keras-equivariant {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     command = commands.add_parser("list", help="list the recipes, the models and the studies")
@@ -154,42 +151,6 @@ def _add_data_dir(command: argparse.ArgumentParser, default: str = "the one that
     command.add_argument("--data-dir", metavar="DIR", help=f"prepared TFDS data sets; default: {default}")
 
 
-def _package(name: str) -> pathlib.Path:
-    """The folder of a package, which is not imported."""
-    return pathlib.Path(importlib.util.find_spec(name).origin).parent  # pyright: ignore
-
-
-def _version() -> str:
-    return runpy.run_path(str(_package("keras_equivariant") / "version.py"))["__version__"]
-
-
-def _list_models() -> dict[str, str]:
-    """The models of the zoo, each with one line on what it is, read without Keras."""
-    functions = (
-        node
-        for file in _package("keras_equivariant.zoo").glob("*.py")
-        for node in ast.parse(file.read_text("utf-8")).body
-    )
-    return {
-        node.name: (ast.get_docstring(node) or "").partition("\n")[0]
-        for node in sorted((node for node in functions if isinstance(node, ast.FunctionDef)), key=lambda n: n.name)
-        if any(isinstance(decorator, ast.Name) and decorator.id == "register" for decorator in node.decorator_list)
-    }
-
-
-def _check_name(what: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise ValueError(f"`{what}` must be one of {list(known)}. Received: {what}={name!r}")
-
-
-def _with_hint(message: str) -> str:
-    """Adds to a message that lists the names there are the one nearest to what it received."""
-    before, _, received = message.rpartition(" Received: ")
-    names, name = re.findall("'([^']*)'", before.partition("must be one of")[2]), re.search("'([^']*)'$", received)
-    nearest = difflib.get_close_matches(name[1], names, 1) if name else []
-    return f"{before} Did you mean {nearest[0]!r}? Received: {received}" if nearest else message
-
-
 def _check_runs(folders: list[str], data_dir: str | None = None) -> None:
     """Checks that runs are finished, and that they read the folder of data sets."""
     for folder in folders:
@@ -223,7 +184,7 @@ def _import_tensorflow_quietly() -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     recipes = {name: get_recipe(name).description for name in list_recipes()}
-    for title, lines in {"Recipes": recipes, "Models": _list_models(), "Studies": list_studies()}.items():
+    for title, lines in {"Recipes": recipes, "Models": list_models(), "Studies": list_studies()}.items():
         print(f"{title}:", *(f"  {name:<27}{description}" for name, description in lines.items()), sep="\n")
 
 
@@ -231,17 +192,17 @@ def _fit(arguments: argparse.Namespace) -> None:
     fields = ("model", "epochs", "batch_size", "validation", "seed", "precision", "jit")
     changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
-    _check_name("model", recipe.model, _list_models())
+    check_name("model", recipe.model, list_models())
     _check_data_dir(arguments.data_dir, recipe.dataset)
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
     check_output(output, recipe.epochs, arguments.resume)
     _import_tensorflow_quietly()
+    from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.fit import fit
     from keras_equivariant.training.tasks import get_task
 
     run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
-    _print_table(get_task(recipe.task), metrics)
-    print()
+    print(f"\n{format_metrics(get_task(recipe.task), metrics)}\n")
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
         if path.exists():
             print(path)
@@ -250,18 +211,20 @@ def _fit(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     _check_runs([arguments.folder], arguments.data_dir)
     _import_tensorflow_quietly()
+    from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.finished import load_run
 
     run = load_run(arguments.folder)
-    _print_table(run.task, run.evaluate(arguments.data_dir))
+    print(f"\n{format_metrics(run.task, run.evaluate(arguments.data_dir))}")
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    _check_name("format", arguments.format, _FORMATS)
+    check_name("format", arguments.format, _FORMATS)
     if os.path.exists(arguments.output):
         raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
     _check_runs([arguments.folder], arguments.data_dir)
     _import_tensorflow_quietly()
+    from keras_equivariant.training.runs.compare import name_and_unit
     from keras_equivariant.training.runs.export import export_run
     from keras_equivariant.training.runs.finished import read_recipe
     from keras_equivariant.training.tasks import get_task
@@ -273,7 +236,7 @@ def _export(arguments: argparse.Namespace) -> None:
         print(f"{given['output']}: the same outputs as the run's model, to {found['difference']:.1e} of the largest")
         return
     figure = next(iter(get_task(read_recipe(arguments.folder)[0].task).figures.values()))
-    name, unit = _name_and_unit(figure.title)
+    name, unit = name_and_unit(figure.title)
     print(
         f"{arguments.output}: {found['bytes']:,} bytes; on {found['images']:,} test images it agrees with the run's "
         f"model to {found['agreement']:.2f} %; {name} {found['error']:{figure.form}}{unit}, in floating point "
@@ -282,7 +245,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    _check_name("format", arguments.format, _TABLES)
+    check_name("format", arguments.format, _TABLES)
     _check_runs(arguments.folders)
     _import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import compare_runs, draw_comparison, format_table
@@ -318,39 +281,9 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _study(arguments: argparse.Namespace) -> None:
-    _check_name("study", arguments.name, list_studies())
+    check_name("study", arguments.name, list_studies())
     _import_tensorflow_quietly()
     output = arguments.output or os.path.join("runs", f"study-{arguments.name}-{arguments.seed}")
     run_study(arguments.name, output, arguments.seed)
     print(os.path.join(output, "results.json"))
     print(os.path.join(output, "figure.png"))
-
-
-def _name_and_unit(title: str) -> tuple[str, str]:
-    """`"test error (%)"` as `("test error", " %")`."""
-    name, _, unit = title.partition(" (")
-    return name, f" {unit.removesuffix(')')}".rstrip()
-
-
-def _print_table(task: "Task", metrics: dict[str, Any]) -> None:
-    """Prints what there is of the metrics, one to a line."""
-    rows = [
-        ("model", metrics.get("model"), "", ""),
-        ("trainable parameters", metrics.get("parameters"), ",", ""),
-        ("time of the fit", metrics.get("fit_seconds"), ".0f", " s"),
-    ]
-    for key, figure in task.figures.items():
-        name, unit = _name_and_unit(figure.title)
-        rows.append((name, metrics.get(key), figure.form, unit))
-        for kind, values in metrics.items():
-            if kind.startswith(f"{key}_by_") and isinstance(values, dict):
-                what = kind.removeprefix(f"{key}_by_").replace("_", " ")
-                rows += [(f"  {what} {place}", value, figure.form, unit) for place, value in values.items()]
-    rows += [
-        ("model.keras differs by", metrics.get("keras_difference"), ".1e", ""),
-        ("saved_model differs by", metrics.get("saved_model_difference"), ".1e", ""),
-    ]
-    print()
-    for label, value, form, unit in rows:
-        if value is not None:
-            print(f"{label:<28} {value:{form}}{unit}")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import run_python
-from keras_equivariant.training import cli
+from keras_equivariant.training import cli, names
 from keras_equivariant.training.export.formats import list_formats
 from keras_equivariant.training.recipes import get_recipe, list_recipes
 from keras_equivariant.training.runs import fit
@@ -204,7 +204,7 @@ def test_list(capsys):
         assert f"  {name:<27}{zoo.get_builder(name).__doc__.splitlines()[0]}\n" in printed
     for name in ("rotated_digits", "inpainting_small", "label_corruption"):
         assert f"  {name} " in printed
-    assert list(cli._list_models()) == zoo.list_models()
+    assert list(names.list_models()) == zoo.list_models()
     assert list(cli._FORMATS) == list_formats()
 
 

@@ -9,7 +9,7 @@ from keras_equivariant.training.tasks import get_task, list_tasks
 
 TRAINING, PREFIX = ROOT / "training", "keras_equivariant.training."
 # Each part imports those before it only. Recipes are data, and of the tasks they know the list of names only.
-ORDER = ["files", "recipes", "data", "input", "model", "export", "pictures", "tasks", "studies", "runs", "cli"]
+ORDER = ["files", "names", "recipes", "data", "input", "model", "export", "pictures", "tasks", "studies", "runs", "cli"]
 SOURCES = {path.relative_to(TRAINING): ast.parse(path.read_text()) for path in TRAINING.rglob("*.py")}
 
 

@@ -14,6 +14,7 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.finished import read_recipe, run_labels
 from keras_equivariant.training.runs.folder import find_finished_run
 from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.task import Task
 from matplotlib.figure import Figure
 
 
@@ -117,6 +118,34 @@ def _cell(runs: list[ComparedRun], key: str, form: str) -> str:
     if len(values) < 2:
         return "".join(format(value, form) for value in values)
     return f"{np.mean(values):{form}} ± {np.std(values, ddof=1):{form}}"
+
+
+def name_and_unit(title: str) -> tuple[str, str]:
+    """`"test error (%)"` as `("test error", " %")`."""
+    name, _, unit = title.partition(" (")
+    return name, f" {unit.removesuffix(')')}".rstrip()
+
+
+def format_metrics(task: Task, metrics: dict[str, Any]) -> str:
+    """Formats what there is of the metrics of one run, one to a line."""
+    rows = [
+        ("model", metrics.get("model"), "", ""),
+        ("trainable parameters", metrics.get("parameters"), ",", ""),
+        ("time of the fit", metrics.get("fit_seconds"), ".0f", " s"),
+    ]
+    for key, figure in task.figures.items():
+        name, unit = name_and_unit(figure.title)
+        rows.append((name, metrics.get(key), figure.form, unit))
+        for kind, values in metrics.items():
+            if kind.startswith(f"{key}_by_") and isinstance(values, dict):
+                what = kind.removeprefix(f"{key}_by_").replace("_", " ")
+                rows += [(f"  {what} {place}", value, figure.form, unit) for place, value in values.items()]
+    rows += [
+        ("model.keras differs by", metrics.get("keras_difference"), ".1e", ""),
+        ("saved_model differs by", metrics.get("saved_model_difference"), ".1e", ""),
+    ]
+    there = [row for row in rows if row[1] is not None]
+    return "\n".join(f"{label:<28} {value:{form}}{unit}" for label, value, form, unit in there)
 
 
 def draw_comparison(path: str | pathlib.Path, runs: list[ComparedRun]) -> None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras_equivariant.training.export.formats import export
 from keras_equivariant.training.files import write_csv, write_json
-from keras_equivariant.training.input.preprocessing import Preprocessing, save_preprocessing
+from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
 from keras_equivariant.training.model.devices import distributed, on_this_host, synchronise_batch_norm, workers
 from keras_equivariant.training.model.network import computing_in, in_float32, with_xla
@@ -46,6 +46,11 @@ def fit(
     parts = task.parts(data)
     _check_batch_size(recipe, min(len(part.train) for part in parts))
     preprocess = task.fit_preprocessing(recipe, data)
+    if (preprocess is not None) != (recipe.preprocessing in list_preprocessings()):
+        raise ValueError(
+            f"`preprocessing` must name one of {list_preprocessings()} exactly where the task fits one: so the run is "
+            f"loaded again. Received: preprocessing={recipe.preprocessing!r} for the task {recipe.task!r}"
+        )
     with distributed(recipe.distribution):
         built = [build(task, recipe, data, part) for part in parts]
         run = open_run(output, run_config(recipe, data_dir), resume)
