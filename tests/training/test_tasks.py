@@ -250,3 +250,7 @@ def test_a_task_of_one_s_own(tmp_path, monkeypatch):
     assert found.task.predict(found.model, image, found.preprocess, found.labels).text.endswith("bright")
     with pytest.raises(ValueError, match="`augmentation` must be .*'bright_parts', which does not read it"):
         fit(dataclasses.replace(recipe, augmentation=("flip",)), tmp_path / "never")
+    monkeypatch.setattr(BrightParts, "preprocessings", ("standardise",))
+    with pytest.raises(ValueError, match="exactly where the task fits one.*Received: preprocessing='standardise'"):
+        fit(dataclasses.replace(recipe, preprocessing="standardise"), tmp_path / "never")
+    assert not (tmp_path / "never").exists()
