@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_equivariant.convert_graph import exact_sizes
+from keras_equivariant.convert_group import to_group_equivariant
 from keras_equivariant.layers.feature_groups import check_channels, check_feature_groups
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
 from keras_equivariant.layers.offset_add import OffsetAdd, OffsetConcatenate
@@ -10,6 +12,8 @@ from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNorma
 from keras_equivariant.layers.offset_conv import OffsetConv2D
 from keras_equivariant.layers.offset_conv_transpose import OffsetConv2DTranspose
 from keras_equivariant.layers.offset_dense import OffsetDense
+
+__all__ = ["exact_sizes", "to_group_equivariant", "to_offset_equivariant"]
 
 # Offset-equivariant as they are.
 _KEPT = (

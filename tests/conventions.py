@@ -157,6 +157,21 @@ TABLE = [
         fixed=("data_format",),
         why="",
     ),
+    *(
+        Convention(
+            layer,
+            nearest,
+            {"keepdims": True, "name": "pool"},
+            (2, 4, 5, 4, 3),
+            {"keepdims": False},
+            fixed=("data_format",),
+            why="",
+        )
+        for layer, nearest in (
+            (own.GroupGlobalAveragePooling2D, keras.layers.GlobalAveragePooling2D),
+            (own.GroupGlobalMaxPooling2D, keras.layers.GlobalMaxPooling2D),
+        )
+    ),
     Convention(
         own.CosetPooling,
         keras.layers.Layer,

@@ -6,6 +6,7 @@ from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.grid_centring import GridCentring2D
 from keras_equivariant.layers.group_conv import GroupConv1D, GroupConv2D, GroupConv3D
 from keras_equivariant.layers.group_conv_transpose import GroupConv2DTranspose
+from keras_equivariant.layers.group_global_pooling import GroupGlobalAveragePooling2D, GroupGlobalMaxPooling2D
 from keras_equivariant.layers.group_pooling import GroupAveragePooling2D, GroupMaxPooling2D
 from keras_equivariant.layers.group_separable_conv import GroupDepthwiseConv2D, GroupSeparableConv2D
 from keras_equivariant.layers.group_up_sampling import GroupUpSampling2D
@@ -33,6 +34,8 @@ __all__ = [
     "GroupConv2DTranspose",
     "GroupConv3D",
     "GroupDepthwiseConv2D",
+    "GroupGlobalAveragePooling2D",
+    "GroupGlobalMaxPooling2D",
     "GroupMaxPooling2D",
     "GroupSeparableConv2D",
     "GroupUpSampling2D",
