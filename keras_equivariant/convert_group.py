@@ -17,7 +17,7 @@ from keras_equivariant.convert_rules import (
     to_ordinary_layer,
 )
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupDepthwiseConv2D
-from keras_equivariant.sampling import EquivarianceWarning, moves_of_axes
+from keras_equivariant.sampling import EquivarianceWarning, moves_of_axes, warn_of
 from keras_equivariant.symmetry import get_symmetry
 
 _CHOICES = {
@@ -118,11 +118,9 @@ def to_group_equivariant(
         warnings.simplefilter("ignore", EquivarianceWarning)
         converted = builder.build(model.name)
     if builder.uneven:
-        warnings.warn(
+        warn_of(
             f"`model` turns only approximately: {', '.join(builder.uneven)} treat one side of their input differently "
-            f"from the other. `exact=True` makes them even; `exact_sizes` finds input sizes that suit.",
-            EquivarianceWarning,
-            stacklevel=2,
+            f"from the other. `exact=True` makes them even; `exact_sizes` finds input sizes that suit."
         )
     return converted
 

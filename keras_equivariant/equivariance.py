@@ -150,7 +150,8 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
 
     The error of a layer is that of `equivariance_error` for the model up to and including the layer. How its output
     transforms is read off the layers before it: as a feature map on the group or quotient that the last of this
-    library's layers returned, else as a planar map, else, if it has no spatial axes, not at all.
+    library's layers returned, else as a planar map, else, if it has no spatial axes, not at all, but for the vectors
+    `(batch, S, channels)` of a global pooling of each orientation, which permute.
 
     Args:
         model: A functional or sequential Keras model of one input, an image; no layer may be called twice. It runs in
@@ -227,7 +228,10 @@ def _layers_and_kinds(model, symmetry):
 def _deviation(moved, output, kind, symmetry, element):
     """Relative deviation of one layer's output under one element; nan where it is no map of a known kind."""
     own_symmetry, subgroup = kind
-    element = get_symmetry(own_symmetry).subgroup(symmetry)[element]
+    group = get_symmetry(own_symmetry)
+    element = group.subgroup(symmetry)[element]
+    if output.ndim == 3 and group.dimension == 2 and output.shape[1] == group.order:  # a vector for each orientation
+        output, moved = output[:, None, None], moved[:, None, None]
     orientations = output.ndim == get_symmetry(symmetry).dimension + 3
     try:
         expected = _transform(output, own_symmetry, element, subgroup if orientations else None)

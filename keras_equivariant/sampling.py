@@ -5,6 +5,7 @@ axis maps these positions onto themselves only if they lie symmetrically about t
 not, the layer is only approximately equivariant, whatever its weights.
 """
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from typing import overload
@@ -13,6 +14,9 @@ import keras
 import numpy as np
 
 from keras_equivariant.symmetry import SymmetryGroup
+
+# Packages that stand between a program's line and the building of a layer.
+_NOT_THE_PROGRAM = ("keras", "keras_equivariant", "tensorflow", "jax", "torch")
 
 
 class EquivarianceWarning(UserWarning):
@@ -150,12 +154,15 @@ def warn_if_broken(
 
 
 def warn_of(message: str) -> None:
-    """Warns of a layer that breaks equivariance.
+    """Warns of a layer that breaks equivariance, at the line of the program that had it built.
 
     Args:
         message: What to say.
     """
-    warnings.warn(message, EquivarianceWarning, stacklevel=4)
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _NOT_THE_PROGRAM:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, EquivarianceWarning, stacklevel=level)
 
 
 def moves_of_axes(group: SymmetryGroup | None, rank: int) -> tuple[list[bool], bool, bool]:

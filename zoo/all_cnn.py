@@ -82,7 +82,7 @@ def p4_all_cnn_c(
     filters: Sequence[int] = (48, 96),
     symmetry: str = "p4",
     head: str = "invariant",
-    downsampling: str = "strided",
+    downsampling: str = "centred",
     dropout: float = 0.5,
     input_dropout: float = 0.2,
     batch_normalization: bool = True,
@@ -90,8 +90,8 @@ def p4_all_cnn_c(
 ) -> keras.Model:
     """The network on p4, or on another symmetry group.
 
-    As published, its strides on 32x32 pixels sample off the centre, so it is only approximately invariant; with
-    `downsampling="centred"` it is exactly so, on every size.
+    It is exactly invariant on every size. As published, with `downsampling="strided"`, its strides on 32x32 pixels
+    sample off the centre, so it is only approximately so.
 
     Args:
         input_shape: `(height, width, channels)` of the standardised images.
@@ -100,8 +100,8 @@ def p4_all_cnn_c(
         symmetry: Name of the symmetry group.
         head: `"invariant"`, the published mean over space and orientation of a last layer on the group; or
             `"oriented"`, a last layer that reads all orientations as channels, with as many parameters.
-        downsampling: `"strided"` as published, or `"centred"`, exactly equivariant: a 2x2 mean before a strided
-            convolution whose size does not fit.
+        downsampling: `"centred"`, exactly equivariant: a 2x2 mean before a strided convolution whose size does not
+            fit; or `"strided"` as published.
         dropout: Rate after layers 3 and 6.
         input_dropout: Rate of dropped input pixels.
         batch_normalization: Whether each layer has batch norm. The published parameter count is that without.
@@ -139,7 +139,7 @@ def p4m_all_cnn_c(
     filters: Sequence[int] = (32, 64),
     symmetry: str = "p4m",
     head: str = "invariant",
-    downsampling: str = "strided",
+    downsampling: str = "centred",
     dropout: float = 0.5,
     input_dropout: float = 0.2,
     batch_normalization: bool = True,

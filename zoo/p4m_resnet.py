@@ -68,15 +68,15 @@ def p4m_resnet44(
     filters: Sequence[int] = (11, 23, 45),
     blocks: int = 7,
     symmetry: str = "p4m",
-    head: str = "oriented",
-    downsampling: str = "strided",
+    head: str = "invariant",
+    downsampling: str = "centred",
     name: str = "p4m_resnet44",
 ) -> keras.Model:
     """The residual network of 44 layers on p4m.
 
-    As published, a 3x3 convolution of stride 2 on 32x32 pixels samples off the centre, and the linear layer sees
-    all orientations: the network is approximately equivariant up to it, and not invariant. With
-    `head="invariant", downsampling="centred"` it is exactly invariant, on every size.
+    It is exactly invariant, on every size. As published, with `head="oriented", downsampling="strided"`, a 3x3
+    convolution of stride 2 on 32x32 pixels samples off the centre, and the linear layer sees all orientations: that
+    network is approximately equivariant up to the linear layer, and not invariant.
 
     Args:
         input_shape: `(height, width, channels)` of the standardised images.
@@ -84,21 +84,21 @@ def p4m_resnet44(
         filters: Numbers of feature maps on the group of the three stages.
         blocks: Number of residual blocks of each stage, n.
         symmetry: Name of the symmetry group.
-        head: `"oriented"` as published: the linear layer reads the mean of each map in each orientation; or
-            `"invariant"`: it reads the means over orientations too.
-        downsampling: `"strided"` as published, or `"centred"`, exactly equivariant: a 2x2 mean before the strided
-            convolutions where the size does not fit them.
+        head: `"invariant"`: the linear layer reads the mean of each map over space and orientations; or `"oriented"`
+            as published: it reads the mean in each orientation.
+        downsampling: `"centred"`, exactly equivariant: a 2x2 mean before the strided convolutions where the size does
+            not fit them; or `"strided"` as published.
         name: Name of the model.
 
     Returns:
-        A `keras.Model` from images to logits; 2,622,878 trainable parameters, 2,619,728 with the invariant head.
+        A `keras.Model` from images to logits; 2,619,728 trainable parameters, 2,622,878 with the oriented head.
 
     Raises:
         ValueError: If an argument is out of range.
 
     Example:
 
-    >>> p4m_resnet44(blocks=1, head="invariant", downsampling="centred").output_shape
+    >>> p4m_resnet44(blocks=1).output_shape
     (None, 10)
     """
     return _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling, name)
@@ -133,14 +133,14 @@ def p4m_resnet26(
     filters: Sequence[int] = (25, 50, 100),
     blocks: int = 4,
     symmetry: str = "p4m",
-    head: str = "oriented",
-    downsampling: str = "strided",
+    head: str = "invariant",
+    downsampling: str = "centred",
     name: str = "p4m_resnet26",
 ) -> keras.Model:
     """The wide residual network of 26 layers on p4m; its arguments and errors are those of `p4m_resnet44`.
 
     Returns:
-        A `keras.Model` from images to logits; 7,173,110 trainable parameters, 7,166,110 with the invariant head.
+        A `keras.Model` from images to logits; 7,166,110 trainable parameters, 7,173,110 with the oriented head.
 
     Example:
 

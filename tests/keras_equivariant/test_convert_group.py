@@ -7,7 +7,7 @@ from helpers import COMPILES, random_array, relative_error, to_numpy
 from keras import layers
 
 from keras_equivariant.convert import exact_sizes, to_group_equivariant
-from keras_equivariant.equivariance import equivariance_error, transform_image
+from keras_equivariant.equivariance import equivariance_error, equivariance_report, transform_image
 from keras_equivariant.layers import GridCentring2D, GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
 from keras_equivariant.symmetry import get_symmetry
@@ -226,6 +226,19 @@ def test_what_is_uneven_is_named_once_at_the_callers_line_and_made_exact():
     assert exact.output_shape == model.output_shape
     assert sum(isinstance(layer, GridCentring2D) for layer in exact.layers) == 3
     assert equivariance_error(exact, x, "p4m") < 1e-5
+
+
+def test_the_report_finds_where_a_converted_model_is_uneven():
+    x = random_array(2, 15, 15, 2)
+    inputs = keras.Input((15, 15, 2))
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, strides=2, padding="same")(inputs))
+    even = to_group_equivariant(keras.Model(inputs, layers.Dense(3)(y)), "p4", weights="copy")
+    errors = equivariance_report(even, x)
+    assert max(errors.values()) < 1e-6 and len(errors) == 5
+    with pytest.warns(EquivarianceWarning, match="uneven, third"):
+        uneven = to_group_equivariant(strided(16), "p4", weights="copy")
+    errors = equivariance_report(uneven, random_array(2, 16, 16, 2))
+    assert next(name for name, error in errors.items() if error > 1e-3) == "uneven"
 
 
 def test_exact_sizes():

@@ -162,3 +162,14 @@ def test_it_can_be_silenced_or_made_an_error():
         GroupConv2D(2, 3, strides=2)(x)
     with pytest.raises(EquivarianceWarning):
         GroupConv2D(2, 3, strides=2)(x)
+
+
+def test_it_points_at_the_line_of_the_program():
+    image = random_array(1, 8, 8, 3)
+    for build in (
+        lambda: GroupConv2D(2, 3, strides=2)(image),
+        lambda: keras.Sequential([GroupConv2D(2, 3), GroupMaxPooling2D(3, 2)])(image),
+    ):
+        with pytest.warns(EquivarianceWarning) as caught:
+            build()
+        assert {warning.filename for warning in caught} == {__file__}
