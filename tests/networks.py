@@ -13,6 +13,7 @@ _SMALL = {
     **dict.fromkeys(zoo.list_models("*cerberus"), {"filters": (3, 6), "input_shape": (16, 16, 3), "units": 6}),
     **dict.fromkeys(zoo.list_models("*context_encoder"), {"filters": 3, "bottleneck": 6}),
     "context_discriminator": {"filters": 3},
+    **dict.fromkeys(zoo.list_models("*small"), {"filters": (3, 4), "features": 5, "input_shape": (16, 16, 3)}),
     **dict.fromkeys(
         zoo.list_models("*resnet50"),
         {"filters": 3, "input_shape": (32, 32, 3), "classes": 7, "blocks": (1, 1, 1, 1)},
@@ -33,4 +34,14 @@ def small_network(name, precision="float32"):
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
         elif getattr(layer, "bias", None) is not None:
             layer.bias.assign(rng.normal(scale=0.1, size=layer.bias.shape))
+    return model
+
+
+def create_with_random_statistics(name, **arguments):
+    """A network with batch-norm scales and statistics that no symmetry could come from."""
+    model = zoo.create(name, **arguments)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
     return model

@@ -9,6 +9,7 @@ from keras_equivariant.zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet2
 from keras_equivariant.zoo.pretrained import get_card, list_weights
 from keras_equivariant.zoo.registry import create, get_builder, list_models
 from keras_equivariant.zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
+from keras_equivariant.zoo.small import default_model, p4_small, p4m_small, small
 
 __all__ = [
     "all_cnn_c",
@@ -17,6 +18,7 @@ __all__ = [
     "context_discriminator",
     "context_encoder",
     "create",
+    "default_model",
     "get_builder",
     "get_card",
     "lenet5",
@@ -28,14 +30,17 @@ __all__ = [
     "offset_resnet50",
     "p4_all_cnn_c",
     "p4_offset_resnet20",
+    "p4_small",
     "p4cnn",
     "p4cnn_rotation_pooling",
     "p4m_all_cnn_c",
     "p4m_resnet26",
     "p4m_resnet44",
+    "p4m_small",
     "resnet20",
     "resnet26",
     "resnet44",
     "resnet50",
+    "small",
     "z2cnn",
 ]

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
@@ -21,7 +22,7 @@ Arguments = ParamSpec("Arguments")
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
 # These arguments do not decide what the trained network computes.
-_FREE_ARGUMENTS = {"dropout", "mixing_regularizer", "name", "weights"}
+_FREE_ARGUMENTS = {"dropout", "input_dropout", "mixing_regularizer", "name", "weights"}
 
 
 def list_weights(name: str) -> list[str]:
@@ -57,7 +58,12 @@ def get_card(name: str, weights: str) -> dict[str, Any]:
     """
     if weights not in list_weights(name):
         raise ValueError(f"`weights` must be one of {list_weights(name)}. Received: weights={weights!r}")
-    return _read_card(card_path(FOLDER / f"{name}-{weights}{SUFFIX}"))
+    return _read_card(card_path(preset_path(name, weights)))
+
+
+def preset_path(name: str, weights: str | os.PathLike) -> pathlib.Path:
+    """The path of weights that come with the package."""
+    return FOLDER / f"{name}-{weights}{SUFFIX}"
 
 
 def card_path(path: str | os.PathLike) -> pathlib.Path:
@@ -99,9 +105,9 @@ def pretrained(builder: Callable[Arguments, keras.Model]) -> Callable[Arguments,
             return builder(*args, **kwargs)
         path = _find(builder.__name__, weights)
         if weights in list_weights(builder.__name__) or card_path(path).exists():
-            _check_card(path, builder, arguments)
+            check_arguments(builder, arguments, card_arguments(builder, path), weights)
         model = builder(*args, **kwargs)
-        _load(model, path)
+        load_weights(model, path)
         return model
 
     return build
@@ -109,7 +115,7 @@ def pretrained(builder: Callable[Arguments, keras.Model]) -> Callable[Arguments,
 
 def _find(name, weights):
     if weights in list_weights(name):
-        return FOLDER / f"{name}-{weights}{SUFFIX}"
+        return preset_path(name, weights)
     path = pathlib.Path(weights)
     if path.name.endswith(SUFFIX) and path.is_file():
         return path
@@ -127,18 +133,34 @@ def _read_card(path):
         raise ValueError(f"{path} is not a card of trained weights ({type(error).__name__}: {error})") from None
 
 
-def _check_card(path, builder, arguments):
+def card_arguments(builder: Callable[..., Any], path: pathlib.Path) -> dict[str, Any]:
+    """The arguments of the builder that a weights file with a card was trained with.
+
+    Raises:
+        ValueError: If the file or its card is damaged, or they are of another builder.
+    """
     card = _read_card(card_path(path))
     if checksum(path) != card["sha256"]:
         raise ValueError(f"`weights`: the file is damaged: its checksum is not that of its card. Received: {path}")
     if card["model"] != builder.__name__:
         raise ValueError(f"`weights` must be those of {builder.__name__}, not of {card['model']}. Received: {path}")
-    asked, trained = architecture(builder, arguments), card["arguments"]
-    changed = [key for key in asked if asked[key] != trained.get(key, architecture(builder, {})[key])]
+    return card["arguments"]
+
+
+def check_arguments(
+    builder: Callable[..., Any], asked: Mapping[str, Any], trained: Mapping[str, Any], weights: str | os.PathLike
+) -> None:
+    """Checks that arguments of a builder give the network that some weights were trained in.
+
+    Raises:
+        ValueError: If one that decides what the network computes has changed.
+    """
+    asked, default = architecture(builder, asked), architecture(builder, {})
+    changed = [key for key in asked if asked[key] != json.loads(json.dumps(trained.get(key, default[key])))]
     if changed:
         raise ValueError(
             f"With these `weights`, {_listed(trained, changed)} must stay as trained. "
-            f"Received: {_listed(asked, changed)}, weights={arguments['weights']!r}"
+            f"Received: {_listed(asked, changed)}, weights={str(weights)!r}"
         )
 
 
@@ -146,24 +168,62 @@ def _listed(values, keys):
     return ", ".join(f"{key}={values.get(key)!r}" for key in keys)
 
 
-def _load(model, path):
-    """Loads a weights file into a new model; on failure the model is discarded."""
+def load_weights(model: keras.Model, path: pathlib.Path, partly: bool = False) -> None:
+    """Loads a weights file into a new model.
+
+    Args:
+        model: The model. On failure it must be discarded.
+        path: The file.
+        partly: Whether layers that the file does not fit keep their values.
+
+    Raises:
+        ValueError: If the file cannot be read, or, unless `partly`, is of another architecture.
+    """
     try:
         shapes = _shapes(path)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"`weights`: the file cannot be read ({error}). Received: {path}") from None
     problem = None
-    if shapes != sorted(tuple(weight.shape) for weight in model.weights):
+    if not partly and shapes != sorted(tuple(weight.shape) for weight in model.weights):
         problem = "the shapes differ"
     else:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # Keras warns of layers that it finds no weights for
-                model.load_weights(path)
+                # Keras warns of layers that it finds no weights for.
+                warnings.simplefilter("ignore" if partly else "error")
+                model.load_weights(path, skip_mismatch=partly)
         except Exception as error:
             problem = str(error).splitlines()[0]
     if problem:
         raise ValueError(f"`weights` must be those of the same architecture: {problem}. Received: {path}")
+
+
+def read_model(path: pathlib.Path) -> keras.Model:
+    """Reads a `.keras` file.
+
+    Raises:
+        ValueError: If it is missing or damaged.
+    """
+    try:
+        # Where the checksum of the weights is wrong, Keras tries again in a way that may not look at it.
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                raise ValueError(f"the checksum of {archive.testzip()} is wrong")
+        return keras.models.load_model(path)
+    except Exception as error:  # any: damaged archives, HDF5 files and configurations have errors of their own
+        raise ValueError(f"{path} cannot be loaded ({error})") from error
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        ValueError: If it is missing or damaged.
+    """
+    try:
+        return {**json.loads(path.read_text("utf-8"))}
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _shapes(path):

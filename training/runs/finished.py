@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import zipfile
 from typing import Any
 
 import keras
@@ -13,6 +12,7 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.folder import RunFolder, find_finished_run
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.task import Task
+from keras_equivariant.zoo.pretrained import read_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,12 +130,4 @@ def load_model(path: str | pathlib.Path) -> keras.Model:
     Raises:
         ValueError: If the folder holds no finished run, or its `model.keras` is missing or damaged.
     """
-    run = find_finished_run(path)
-    try:
-        # Where the checksum of the weights is wrong, Keras tries again in a way that may not look at it.
-        with zipfile.ZipFile(run.model) as archive:
-            if archive.testzip() is not None:
-                raise ValueError(f"the checksum of {archive.testzip()} is wrong")
-        return keras.models.load_model(run.model)
-    except Exception as error:  # any: damaged archives, HDF5 files and configurations have errors of their own
-        raise ValueError(f"{run.model} cannot be loaded ({error}). Received: run={path}") from error
+    return read_model(find_finished_run(path).model)
