@@ -73,7 +73,11 @@ def record():
                     x, labels, gaussian_kernel_sigma=sigma, t=t, num_repetitions=REPETITIONS
                 )
                 rows.append({"points": name, "sigma": sigma, "t": t, "dse": float(entropy), "dsmi": float(information)})
-        rows.append({"points": name, "shannon": float(diffusion_spectral_entropy(x, classic_shannon_entropy=True))})
+        shannon = diffusion_spectral_entropy(x, classic_shannon_entropy=True)
+        information, _ = diffusion_spectral_mutual_information(
+            x, labels, num_repetitions=REPETITIONS, classic_shannon_entropy=True
+        )
+        rows.append({"points": name, "shannon": float(shannon), "shannon_information": float(information)})
     drawn = {name: subsets(points(name)[1]) for name in ("blobs", "digits")}
     print(json.dumps({"rows": rows, "subsets": drawn}))
 

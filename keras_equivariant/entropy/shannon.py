@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_equivariant.entropy.matrix import check_points
+from keras_equivariant.entropy.matrix import check_choice, check_points
 from keras_equivariant.entropy.mutual_information import Subsets, mutual_information
+
+EDGES = ("fixed", "redrawn")
 
 
 def binned_shannon_entropy(x: ArrayLike, bins: int = 2) -> float:
@@ -33,7 +35,7 @@ def binned_shannon_entropy(x: ArrayLike, bins: int = 2) -> float:
         equation 1.
     """
     _check_bins(bins)
-    return _entropy_of_cells(check_points(x), bins)
+    return _entropy_of_rows(_cells(check_points(x), bins))
 
 
 def binned_shannon_mutual_information(
@@ -41,19 +43,30 @@ def binned_shannon_mutual_information(
     reference: ArrayLike,
     bins: int = 2,
     clusters: int = 10,
-    baseline: str = "subsets",
+    baseline: str = "all",
+    edges: str = "fixed",
     repetitions: int = 5,
     subsets: Subsets | None = None,
     seed: int = 0,
 ) -> float:
     """Computes the mutual information between points and a reference variable from binned entropies.
 
+        I(X; Y) = H(X) - sum_y p(y) H(X | Y = y)
+
+    All these entropies are of the same bins. They fail in many dimensions: with a cell for each point, the information
+    is the entropy of the labels, whatever the points. With `baseline="subsets"` it is then 0 instead.
+
+    The authors' package divides the range of each class, and of each subset, into bins of its own, so that classes
+    that lie apart fill all bins and seem to have more entropy than the whole: the information of clean labels becomes
+    negative. `edges="redrawn"` with `baseline="subsets"` is what it computes.
+
     Args:
         x: Array `(n, ...)` of points; axes after the first are flattened.
         reference: Labels or floats, as in `diffusion_spectral_mutual_information`.
-        bins: Number of bins for each coordinate, which divide the range of the points that are measured.
+        bins: Number of bins for each coordinate.
         clusters: Number of classes that a reference of floats is divided into.
-        baseline: `"subsets"`, random subsets of the size of the class, or `"all"`.
+        baseline: `"all"`, or `"subsets"`: random subsets of the size of the class.
+        edges: `"fixed"`: the bins divide the range of all points. `"redrawn"`: that of those measured, each time anew.
         repetitions: Number of random subsets for each class.
         subsets: The subsets themselves, as in `diffusion_spectral_mutual_information`.
         seed: Decides all that is drawn.
@@ -66,25 +79,35 @@ def binned_shannon_mutual_information(
 
     Example:
 
-    >>> print(binned_shannon_mutual_information([[0.0], [0.1], [0.9], [1.0]], [0, 0, 0, 0]))
-    0.0
+    >>> print(binned_shannon_mutual_information([[0.0], [0.1], [0.9], [1.0]], [0, 0, 1, 1]))
+    1.0
 
     Reference:
         Liu, A Novel Entropy and Mutual Information Measure for High Dimensional Data and Deep Neural Networks,
         equation 2.
     """
     _check_bins(bins)
+    check_choice("edges", edges, EDGES)
+    x = check_points(x)
+    if edges == "fixed":
+        return mutual_information(
+            _entropy_of_rows, _cells(x, bins), reference, clusters, baseline, repetitions, subsets, seed=seed
+        )
 
     def entropy(points):
-        return _entropy_of_cells(points, bins)
+        return _entropy_of_rows(_cells(points, bins))
 
-    return mutual_information(entropy, check_points(x), reference, clusters, baseline, repetitions, subsets, seed=seed)
+    return mutual_information(entropy, x, reference, clusters, baseline, repetitions, subsets, seed=seed)
 
 
-def _entropy_of_cells(points, bins):
+def _cells(points, bins):
+    """The bin of each coordinate of each point, the range of these points divided."""
     spread = np.ptp(points, axis=0)
     scaled = (points - points.min(axis=0)) / np.where(spread > 0, spread, 1)
-    cells = np.digitize(scaled, np.linspace(0, 1, bins + 1)[:-1])
+    return np.digitize(scaled, np.linspace(0, 1, bins + 1)[:-1])
+
+
+def _entropy_of_rows(cells):
     counts = np.unique(cells, axis=0, return_counts=True)[1]
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum()) + 0.0

@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 from helpers import random_array, to_numpy
 from keras_equivariant.training import studies
-from keras_equivariant.training.studies import images, ranking, simulated
-from keras_equivariant.training.studies.nearest_neighbours import nearest_neighbour_mutual_information
+from keras_equivariant.training.studies import estimators, images, ranking, simulated
+from keras_equivariant.training.studies.mine import DonskerVaradhan, neural_mutual_information
+from keras_equivariant.training.studies.nearest_neighbours import (
+    kozachenko_leonenko_mutual_information,
+    nearest_neighbour_mutual_information,
+)
 from sklearn.feature_selection import mutual_info_classif
 
 SMALL = {
     "clusters": {"points": 60, "runs": 1, "counts": (1, 5), "times": (1, 20)},
     "intrinsic_dimension": {"points": 60, "runs": 1, "dimensions": (1, 4, 16), "sizes": (20, 40)},
     "label_corruption": {"points": 150, "runs": 1, "branches": (2, 5)},
-    "estimators": {"points": 100, "runs": 1, "dimensions": (2, 8, 32)},
-    "runtime": {"points": 60, "runs": 1, "dimensions": (2, 8)},
+    "estimators": {"points": 100, "runs": 1, "shares": (0.0, 1.0), "dimensions": (2, 8, 32), "mine_steps": 7},
+    "runtime": {"points": 60, "runs": 1, "dimensions": (2, 8), "mine_steps": 7},
     "training_dynamics": {
         "runs": 1,
         "epochs": 1,
@@ -60,7 +64,8 @@ def test_intrinsic_dimension(tmp_path, tensorflow_backend):
         assert np.all(np.diff(line[0]) > 0)
     assert abs(results["matrices"]["n = 20"][0][-1] - np.log2(20)) < 1e-9
     for kind in ("uniform", "normal"):
-        assert np.all(np.diff(results[kind]["DSE"][0]) > 0)
+        paper, five = (np.array(results[kind][f"DSE, times {scale}"][0]) for scale in (1, 5))
+        assert np.all(np.diff(paper) > 0) and np.all(np.diff(five) > 0) and np.all(five > paper)
         np.testing.assert_allclose(results[kind]["binned Shannon"][0], np.log2(60))
 
 
@@ -71,15 +76,27 @@ def test_label_corruption(tmp_path, tensorflow_backend):
         assert line[0] > line[1] > abs(line[-1])
 
 
-def test_estimators(tmp_path, tensorflow_backend):
+@pytest.fixture
+def no_network(monkeypatch):
+    """MINE builds a network for each estimate: its own test does so, once."""
+    monkeypatch.setattr(estimators, "neural_mutual_information", lambda x, labels, steps: float(steps))
+
+
+def test_estimators(tmp_path, no_network, tensorflow_backend):
     results = run("estimators", tmp_path)
-    for name in ("DSMI", "nearest neighbours"):
-        assert results["corruption_8"][name][0][0] > results["corruption_8"][name][0][-1] + 0.5
+    names = ("DSMI", "binned Shannon", "Kozachenko-Leonenko (NPEET)", "nearest neighbours (Ross)", "MINE")
+    for panel in ("corruption_8", "dimension", "dimension_shuffled"):
+        assert tuple(results[panel]) == names and np.isfinite([results[panel][name] for name in names]).all()
+        assert results[panel]["MINE"][0][0] == 7
+    for name in ("DSMI", "nearest neighbours (Ross)"):
+        clean, shuffled = results["corruption_8"][name][0]
+        assert clean > shuffled + 0.5 and abs(results["dimension_shuffled"][name][0][-1]) < 0.3
     assert len(results["dimension"]["DSMI"][0]) == 3
 
 
-def test_runtime(tmp_path, tensorflow_backend):
-    assert np.array(run("runtime", tmp_path)["seconds"]["DSMI"]).min() > 0
+def test_runtime(tmp_path, no_network, tensorflow_backend):
+    seconds = run("runtime", tmp_path)["seconds"]
+    assert len(seconds) == 5 and np.array(list(seconds.values())).min() > 0
 
 
 def test_training_dynamics(tmp_path, bundled_digits):
@@ -122,6 +139,41 @@ def test_nearest_neighbour_estimator(dimensions):
         expected = mutual_info_classif(x, labels, discrete_features=False, n_neighbors=3, random_state=0)[0]
         assert abs(measured - expected / np.log(2)) < 0.05
     assert nearest_neighbour_mutual_information(x, np.random.default_rng(0).permutation(labels)) < 0.2 < measured
+
+
+def test_kozachenko_leonenko_estimator_written_out():
+    random = np.random.default_rng(0)
+    x, labels = random.normal(size=(30, 4)), np.repeat([0, 1, 2], [20, 8, 2])
+
+    def bits(points, k=3):
+        distances = np.abs(points[:, None] - points).max(axis=2)
+        radius = np.sort(distances, axis=1)[:, k]
+        harmonic = sum(1 / i for i in range(k, len(points)))  # psi(n) - psi(k)
+        return (harmonic + 4 * np.mean(np.log(2 * radius))) / np.log(2)
+
+    expected = bits(x) - (20 * bits(x[:20]) + 8 * bits(x[20:28]) + 2 * bits(x)) / 30
+    assert expected < 0, "the case in which the absolute value counts"
+    assert abs(kozachenko_leonenko_mutual_information(x, labels) + expected) < 1e-12
+
+
+def test_estimators_that_shuffled_labels_mislead(tensorflow_backend):
+    random = np.random.default_rng(0)
+    for dimensions, least, most in ((2, 0, 0.2), (8, 0.5, 1.2), (32, 3, 6), (512, 40, 55), (128, 10, 17)):
+        x, labels = simulated.blobs(random, 5, 500, dimensions)
+        assert least < kozachenko_leonenko_mutual_information(x, random.permutation(labels)) < most
+        assert abs(kozachenko_leonenko_mutual_information(x, labels) - np.log2(5)) < 0.1
+    x, labels = x[:60], labels[:60]
+    assert abs(neural_mutual_information(x, labels, steps=60) - np.log2(5)) < 0.1
+    assert neural_mutual_information(x, random.permutation(labels), steps=60) > 1
+
+
+def test_donsker_varadhan_bound_written_out(tensorflow_backend):
+    scores, labels, shares = random_array(5, 3), np.array([0, 2, 1, 1, 2]), np.array([0.2, 0.4, 0.4])
+    pairs = np.mean([shares[y] * np.exp(scores[i, y]) for i in range(5) for y in range(3)]) * 3
+    expected = np.log(pairs) - np.mean([scores[i, y] for i, y in enumerate(labels)])
+    loss = DonskerVaradhan(shares)
+    assert abs(float(to_numpy(loss(labels, scores))) - expected) < 1e-5
+    assert DonskerVaradhan.from_config(loss.get_config()).shares == [0.2, 0.4, 0.4]
 
 
 def test_corruption_keeps_the_number_of_each_label():

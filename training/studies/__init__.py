@@ -9,7 +9,7 @@ _STUDIES = {
     "clusters": "Figure 2: entropy and mutual information of k clusters over the diffusion time",
     "intrinsic_dimension": "Figure 3 A: entropy of data of d dimensions in 2048, beside binned Shannon entropy",
     "label_corruption": "Figure 3 B: mutual information of trees with labels that are shuffled more and more",
-    "estimators": "Figure 4: three estimators of mutual information on blobs, over corruption and dimension",
+    "estimators": "Figure 4: five estimators of mutual information on blobs, over corruption and dimension",
     "runtime": "Figure 5: seconds that the estimators take, over the dimension",
     "training_dynamics": "Figures 6 to 8: entropy and mutual information in supervised, random-label, SimCLR training",
     "initialisation": "Figure 9: initial entropy and accuracy over the deviation of the initial kernels",

@@ -1,11 +1,15 @@
-"""Figure 4: mutual information of Gaussian blobs by three estimators, over label corruption and dimension."""
+"""Figure 4: mutual information of Gaussian blobs by five estimators, over label corruption and dimension."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from keras_equivariant.training.studies.nearest_neighbours import nearest_neighbour_mutual_information
+from keras_equivariant.training.studies.mine import neural_mutual_information
+from keras_equivariant.training.studies.nearest_neighbours import (
+    kozachenko_leonenko_mutual_information,
+    nearest_neighbour_mutual_information,
+)
 from keras_equivariant.training.studies.results import draw_lines, new_figure, save
 from keras_equivariant.training.studies.simulated import blobs, corrupt
 
@@ -15,11 +19,17 @@ from keras_equivariant.entropy import binned_shannon_mutual_information, diffusi
 # blobs, whose centres' coordinates lie between -10 and 10, about sqrt(69 d): sigma is halfway in their logarithm.
 # Time 2 takes out what is left of the spectrum within a blob, as for the trees of Figure 3.
 SIGMA_PER_ROOT, TIME, CLASSES = 138**0.25, 2, 5
-ESTIMATORS = {
-    "DSMI": lambda x, y: diffusion_spectral_mutual_information(x, y, SIGMA_PER_ROOT * np.sqrt(x.shape[1]), TIME),
-    "binned Shannon": binned_shannon_mutual_information,
-    "nearest neighbours": nearest_neighbour_mutual_information,
-}
+
+
+def estimators(mine_steps: int) -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
+    """The estimators by name; how many steps the network of one is trained is a setting."""
+    return {
+        "DSMI": lambda x, y: diffusion_spectral_mutual_information(x, y, SIGMA_PER_ROOT * np.sqrt(x.shape[1]), TIME),
+        "binned Shannon": binned_shannon_mutual_information,
+        "Kozachenko-Leonenko (NPEET)": kozachenko_leonenko_mutual_information,
+        "nearest neighbours (Ross)": nearest_neighbour_mutual_information,
+        "MINE": lambda x, y: neural_mutual_information(x, y, mine_steps),
+    }
 
 
 def run(
@@ -29,8 +39,9 @@ def run(
     runs: int = 3,
     shares: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
     dimensions: Sequence[int] = (2, 8, 32, 128, 512, 2048),
+    mine_steps: int = 500,
 ) -> dict[str, Any]:
-    """Measures over label corruption in few and many dimensions, and over the dimension with clean labels.
+    """Measures over label corruption in few and many dimensions, and over the dimension, clean and shuffled.
 
     Args:
         output: Folder for the results.
@@ -39,23 +50,31 @@ def run(
         runs: Number of independent data sets.
         shares: Shares of the labels that are shuffled.
         dimensions: Dimensions; the second and the last but one are those of the first two panels.
+        mine_steps: Number of training steps of the network that MINE trains for each estimate.
 
     Returns:
         The results, a dictionary.
     """
     random = np.random.default_rng(seed)
+    by_name = estimators(mine_steps)
+
+    def measure(rows: list[list[tuple[np.ndarray, np.ndarray]]]) -> dict[str, list[list[float]]]:
+        return {name: [[estimate(*pair) for pair in row] for row in rows] for name, estimate in by_name.items()}
+
     results = {"sigma_per_root": SIGMA_PER_ROOT, "t": TIME, "shares": list(shares), "dimensions": list(dimensions)}
-    figure, axes = new_figure(3)
+    figure, axes = new_figure(2, rows=2)
     for panel, d in zip(axes[:2], (dimensions[1], dimensions[-2]), strict=True):
         data = [blobs(random, CLASSES, points, d) for _ in range(runs)]
-        corrupted = [[(x, corrupt(random, y, share)) for share in shares] for x, y in data]
-        lines = _measure(corrupted)
+        lines = measure([[(x, corrupt(random, y, share)) for share in shares] for x, y in data])
         draw_lines(panel, shares, lines, f"{CLASSES} blobs in {d} dimensions", "share of shuffled labels", "bits")
         results[f"corruption_{d}"] = lines
-    lines = _measure([[blobs(random, CLASSES, points, d) for d in dimensions] for _ in range(runs)])
-    draw_lines(axes[2], dimensions, lines, "clean labels", "dimension", "bits", xscale="log")
-    return save(output, results | {"dimension": lines}, figure)
-
-
-def _measure(rows: list[list[tuple[np.ndarray, np.ndarray]]]) -> dict[str, list[list[float]]]:
-    return {name: [[estimate(*pair) for pair in row] for row in rows] for name, estimate in ESTIMATORS.items()}
+    clean = [[blobs(random, CLASSES, points, d) for d in dimensions] for _ in range(runs)]
+    shuffled = [[(x, random.permutation(labels)) for x, labels in row] for row in clean]
+    for panel, name, rows in ((axes[2], "clean", clean), (axes[3], "shuffled", shuffled)):
+        lines = measure(rows)
+        draw_lines(panel, dimensions, lines, f"{name} labels", "dimension", "bits", xscale="log")
+        results["dimension" if name == "clean" else f"dimension_{name}"] = lines
+    for panel in axes:
+        panel.set_yscale("symlog", linthresh=3)  # straight up to beyond log2 of the classes; one goes far beyond
+        panel.axhline(np.log2(CLASSES), color="grey", linestyle=":")
+    return save(output, results | {"mine_steps": mine_steps}, figure)

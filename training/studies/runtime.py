@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras_equivariant.training.studies.estimators import CLASSES, ESTIMATORS
+from keras_equivariant.training.studies.estimators import CLASSES, estimators
 from keras_equivariant.training.studies.results import draw_lines, new_figure, save
 from keras_equivariant.training.studies.simulated import blobs
 
@@ -17,6 +17,7 @@ def run(
     points: int = 500,
     runs: int = 3,
     dimensions: Sequence[int] = (2, 8, 32, 128, 512, 2048),
+    mine_steps: int = 500,
 ) -> dict[str, Any]:
     """Times each estimator, in turn, on the same blobs. The first of the runs warms up, and is not counted.
 
@@ -26,16 +27,18 @@ def run(
         points: Number of points.
         runs: Number of timings.
         dimensions: Dimensions.
+        mine_steps: Number of training steps of the network that MINE trains for each estimate.
 
     Returns:
         The results, a dictionary.
     """
     random = np.random.default_rng(seed)
-    seconds = {name: np.zeros((runs + 1, len(dimensions))) for name in ESTIMATORS}
+    by_name = estimators(mine_steps)
+    seconds = {name: np.zeros((runs + 1, len(dimensions))) for name in by_name}
     for column, d in enumerate(dimensions):
         x, labels = blobs(random, CLASSES, points, d)
         for row in range(runs + 1):
-            for name, estimate in ESTIMATORS.items():
+            for name, estimate in by_name.items():
                 start = time.perf_counter()
                 estimate(x, labels)
                 seconds[name][row, column] = time.perf_counter() - start

@@ -52,7 +52,12 @@ def test_agrees_with_the_authors_package(row):
 
 @pytest.mark.parametrize("row", [row for row in RECORDED["rows"] if "shannon" in row], ids=lambda row: row["points"])
 def test_binned_entropy_agrees_with_the_authors_package(row):
-    assert abs(entropy.binned_shannon_entropy(reference_points(row["points"])[0]) - row["shannon"]) < 1e-6
+    x, labels = reference_points(row["points"])
+    assert abs(entropy.binned_shannon_entropy(x) - row["shannon"]) < 1e-6
+    subsets = RECORDED["subsets"]["digits" if row["points"] in ("digits", "embedding") else "blobs"]
+    arguments = {"baseline": "subsets", "edges": "redrawn", "subsets": subsets}
+    measured = entropy.binned_shannon_mutual_information(x, labels, **arguments)
+    assert abs(measured - row["shannon_information"]) < 1e-6
 
 
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 30.0])

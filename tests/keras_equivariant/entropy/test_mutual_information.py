@@ -1,7 +1,10 @@
 """Mutual information: what the paper says of it, how references become labels, and bad arguments."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from sklearn.datasets import make_blobs
 
 from keras_equivariant import entropy
 from keras_equivariant.entropy import diffusion_spectral_mutual_information as dsmi
@@ -83,13 +86,39 @@ def test_scalars_are_binned_by_width():
     np.testing.assert_array_equal(entropy.cluster_reference([0.0, 0.2, 0.5, 0.9, 1.0], clusters=2), [0, 0, 1, 1, 1])
 
 
-def test_binned_mutual_information_misses_the_trend():
-    x, labels = tree(5, dimensions=30)
-    x = x @ np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))[0]
-    shuffled = np.random.default_rng(0).permutation(labels)
-    clean, corrupted = (entropy.binned_shannon_mutual_information(x, y) for y in (labels, shuffled))
-    assert abs(clean) < 0.2 and abs(corrupted) < 0.2
-    assert dsmi(x, labels, t=2) - dsmi(x, shuffled, t=2) > 2
+def blobs(dimensions, seed=1):
+    return make_blobs(500, dimensions, centers=5, random_state=seed)
+
+
+def test_binned_mutual_information_of_fixed_bins():
+    assert entropy.binned_shannon_mutual_information([[0.0], [0.1], [0.9], [1.0]], [0, 0, 1, 1]) == 1
+    x, labels = blobs(8)
+    assert abs(entropy.binned_shannon_mutual_information(x, labels) - np.log2(5)) < 1e-9
+    subsets = entropy.binned_shannon_mutual_information(x, labels, baseline="subsets")
+    assert 2 < subsets < np.log2(5), "a subset misses some of the cells"
+
+
+def test_binned_mutual_information_written_out():
+    x, labels = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 3
+    cells = [tuple(cell) for cell in np.floor(3 * (x - x.min(axis=0)) / np.ptp(x, axis=0)).clip(max=2)]
+
+    def bits(chosen):
+        shares = np.array(list(Counter(chosen).values())) / len(chosen)
+        return -(shares * np.log2(shares)).sum()
+
+    classes = [[cell for cell, label in zip(cells, labels, strict=True) if label == k] for k in range(3)]
+    expected = bits(cells) - sum(len(of_class) / 40 * bits(of_class) for of_class in classes)
+    assert abs(entropy.binned_shannon_mutual_information(x, labels, bins=3) - expected) < 1e-12
+
+
+def test_binned_mutual_information_cannot_tell_shuffled_labels_in_many_dimensions():
+    random = np.random.default_rng(0)
+    shuffled = []
+    for dimensions in (8, 32, 128):
+        x, labels = blobs(dimensions)
+        shuffled.append(entropy.binned_shannon_mutual_information(x, random.permutation(labels)))
+    assert 0.1 < shuffled[0] < 0.2 and 0.4 < shuffled[1] < 1 and shuffled[2] > 0.98 * np.log2(5)
+    assert abs(dsmi(x, random.permutation(labels), sigma=39.0, t=2)) < 0.05 < 2 < dsmi(x, labels, sigma=39.0, t=2)
 
 
 @pytest.mark.parametrize(
@@ -121,3 +150,8 @@ def test_bad_arguments(message, arguments):
 def test_bad_bins(bins):
     with pytest.raises(ValueError, match="`bins` must be"):
         entropy.binned_shannon_entropy(np.eye(3), bins)
+
+
+def test_bad_edges():
+    with pytest.raises(ValueError, match="`edges` must be one of"):
+        entropy.binned_shannon_mutual_information(np.eye(3), [0, 1, 1], edges="drawn")
