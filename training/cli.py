@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
-from keras_equivariant.training.recipes import get_recipe, list_recipes
+from keras_equivariant.training.recipes import get_recipe, list_recipes, with_jitter
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
 from keras_equivariant.training.studies import list_studies, run_study
@@ -90,6 +90,10 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
     command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
+    fitted = "training images whose statistics standardise; default: all, or 1,000 if they stay in files"
+    command.add_argument("--fitted-images", type=int, metavar="N", help=fitted)
+    amounts = "amounts of colour jitter (brightness, contrast, saturation, hue), of a recipe that has it"
+    command.add_argument("--jitter", type=float, nargs=4, metavar="X", help=amounts)
     command.add_argument("--seed", type=int, metavar="N", help="default: 0")
     command.add_argument("--precision", metavar="NAME", help="float32 (default), mixed_bfloat16 or float64")
     command.add_argument("--jit", action="store_true", default=None, help="compile the training step with XLA")
@@ -189,9 +193,10 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    fields = ("model", "epochs", "batch_size", "validation", "seed", "precision", "jit")
+    fields = ("model", "epochs", "batch_size", "validation", "fitted_images", "seed", "precision", "jit")
     changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
+    recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
     check_name("model", recipe.model, list_models())
     _check_data_dir(arguments.data_dir, recipe.dataset)
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")

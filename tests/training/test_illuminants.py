@@ -2,12 +2,14 @@ import colorsys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from helpers import relative_error
 from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.input import coloured_light
+from keras_equivariant.training.input.augmentations import get_augmentation
 from keras_equivariant.training.input.preprocessing import fit_preprocessing
-from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.recipes import get_recipe, with_jitter
 from keras_equivariant.training.tasks.classification.evaluation import get_evaluation
 
 from keras_equivariant import zoo
@@ -56,6 +58,25 @@ def test_jitter_changes_what_it_says():
     assert np.unique(drawn[:, 0]).size > 900
 
 
+def test_amounts_of_jitter():
+    config = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.05}
+    recipe = with_jitter(get_recipe("cifar10_light_jitter"), list(config.values()))
+    assert recipe.augmentation == ({"class_name": "colour_jitter", "config": config}, "shift_and_flip")
+    augmentation = get_augmentation(recipe.augmentation[0])
+    drawn = augmentation.draw(tf.constant([1, 2], tf.int64), 2000).numpy() - [1, 1, 1, 0]
+    np.testing.assert_allclose(drawn.max(0), list(config.values()), rtol=0.02)
+    np.testing.assert_allclose(drawn.min(0), -np.array(list(config.values())), rtol=0.02)
+    default = get_augmentation("colour_jitter").draw(tf.constant([1, 2], tf.int64), 9)
+    np.testing.assert_array_equal(default, coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 9))
+    with pytest.raises(ValueError, match="`jitter` must go with a recipe that has.*Received: recipe='cifar10_light'"):
+        with_jitter(get_recipe("cifar10_light"), [0, 0, 0, 0])
+    for bad, message in (({"hue": 0.6}, "`hue`.*from 0 to 0.5"), ({"glow": 1}, "'colour_jitter' must be among")):
+        with pytest.raises(ValueError, match=message):
+            get_augmentation({"class_name": "colour_jitter", "config": bad})
+    with pytest.raises(ValueError, match="Arguments of 'flip' must be among"):
+        get_augmentation({"class_name": "flip", "config": {"hue": 0.1}})
+
+
 def test_an_offset_equivariant_network_errs_alike_under_any_light():
     x = images(40, 16, low=0.3)
     model = zoo.offset_resnet20((16, 16, 3), 4, (3, 6, 9), 1)
@@ -88,9 +109,7 @@ def test_an_ordinary_model_in_an_adapter():
     logs = fit_preprocessing("log_rgb", x)
     inputs = keras.Input((16, 16, 3))
     y = ApplyGamma()(InverseLogRGB()(keras.layers.Rescaling(1.0, list(logs.mean))(inputs)))
-    y = keras.layers.Rescaling(1 / preprocess.deviation, -preprocess.mean / preprocess.deviation)(
-        keras.ops.clip(y, 0, 1)
-    )
+    y = keras.layers.Rescaling(1 / np.array(preprocess.deviation), preprocess.background)(keras.ops.clip(y, 0, 1))
     adapted = OffsetAdapter(keras.Model(inputs, model(y)), invariant=True)
     expected = np.asarray(adapted(np.asarray(LogRGB()(RemoveGamma()(x)))))
     same_light = coloured_light.SameLight(preprocess, logs.mean)

@@ -136,9 +136,9 @@ def test_raw_images_are_transformed_before_the_preprocessing(monkeypatch):
 
 def test_what_comes_in_from_outside_is_black():
     split = Split(np.ones((5, 8, 8, 2), "float32"), np.arange(5))
-    images = np.concatenate([x for x, _ in batches_of(split, 4, augmentation=["shift_and_flip"])])
-    values = np.unique(images.round(5))
-    np.testing.assert_allclose(values, [-0.8, 1.2], atol=1e-4)
+    images = np.concatenate([x for x, _ in batches_of(split, 4, augmentation=["rotate"])])
+    np.testing.assert_allclose([images.min(), images.max()], [-0.8, 1.2], atol=1e-4)
+    assert (images[:, 0, 0] < 1).any()
 
 
 def test_every_test_image_is_seen_in_eight_rotations():
@@ -198,6 +198,30 @@ def test_standardisation():
     assert abs(preprocess(images).mean()) < 1e-5
     assert abs(preprocess(images).std() - 1) < 1e-5
     np.testing.assert_allclose(preprocess(np.zeros(1)), preprocess.background)
+
+
+def test_each_colour_is_standardised_by_itself():
+    images = np.random.default_rng(0).uniform(size=(50, 6, 6, 3)).astype("float32") * [0.9, 0.5, 0.1]
+    parts = [images[:20], images[20:]]
+    for preprocess in (fit_preprocessing("standardise", images), fit_preprocessing("standardise", iter(parts))):
+        np.testing.assert_allclose(preprocess.mean, images.mean((0, 1, 2)), rtol=1e-6)
+        np.testing.assert_allclose(preprocess(images).std((0, 1, 2)), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["standardise", "log_rgb", "contrast_zca"])
+def test_shifted_images_get_a_border_of_the_mean(name):
+    """A black one, which no test image has, would mark the images of the training."""
+    images = np.random.default_rng(0).uniform(0.6, 1, size=(40, 12, 12, 3)).astype("float32")
+    preprocess = fit_preprocessing(name, images)
+    batches = training_batches(Split(images, np.arange(40)), preprocess, ["shift_and_flip"], 40, seed=1)
+    seen, labels = next(iter(batches))
+    whole = np.asarray(preprocess(images))[labels.numpy()]
+    moved = seen.numpy()
+    borders = (moved == 0).all(axis=-1)
+    assert 0.1 < borders.mean() < 0.7
+    for image, source, border in zip(moved, whole, borders, strict=True):
+        rest = {tuple(pixel.tolist()) for pixel in image[~border]}
+        assert rest <= {tuple(pixel.tolist()) for pixel in source.astype("float32").reshape(-1, 3)}
 
 
 SIZE = 33

@@ -42,8 +42,24 @@ def test_the_data_set(data):
     labels = np.concatenate([y for _, y in test_batches(data.test, PREPROCESS, 4)])
     assert sorted(labels) == list(range(TEST))
     np.testing.assert_array_equal(first.labels, labels[:4])
-    with pytest.raises(ValueError, match="`validation` must be 0.*Received: validation=3"):
-        data.hold_out(3)
+    with pytest.raises(ValueError, match="`validation` must be below.* 22. Received: validation=22"):
+        data.hold_out(TRAIN)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 13, TRAIN - 1])
+def test_validation_images_are_held_out(data, count):
+    parts = data.hold_out(count, seed=2)
+    labels = [[int(label) for _, label in part.examples()] for part in (parts.train, parts.validation)]
+    assert [len(of_part) for of_part in labels] == [len(parts.train), len(parts.validation)] == [TRAIN - count, count]
+    assert sorted(labels[0] + labels[1]) == sorted(int(label) for _, label in data.train.examples())
+    assert len(set(parts.train.files) & set(parts.validation.files)) <= 1, "whole files, and part of one"
+    again = data.hold_out(count, seed=2)
+    assert again.validation == parts.validation and again.train == parts.train
+    assert any(data.hold_out(count, seed=seed).validation != parts.validation for seed in range(6))
+    indices = [index for index, *_ in parts.train.encoded(tf.constant([1, 2], tf.int64)).as_numpy_iterator()]
+    assert sorted(indices) == list(range(TRAIN - count))
+    less = parts.train.hold_out(3, 0) if TRAIN - count > 3 else ()
+    assert sorted(int(label) for part in less for _, label in part.examples()) in ([], sorted(labels[0]))
 
 
 def test_images_for_testing_are_the_centres(data):
@@ -136,8 +152,16 @@ def test_preprocessing_is_fitted_on_a_sample(data, monkeypatch):
     monkeypatch.setattr(streamed, "_SAMPLE", 6)
     sample = data.train.first()
     assert len(sample) == 6
-    preprocess = fit_preprocessing("log_rgb", sample.scaled_images())
-    np.testing.assert_allclose(np.asarray(preprocess(sample.images)).mean((0, 1, 2)), 0, atol=1e-3)
+    monkeypatch.setattr(streamed, "_PART", 4)
+    assert [len(part) for part in data.train.parts()] == [4, 2]
+    for name in ("log_rgb", "standardise"):
+        preprocess = fit_preprocessing(name, data.train.parts())
+        np.testing.assert_allclose(np.asarray(preprocess(sample.images)).mean((0, 1, 2)), 0, atol=1e-3)
+        more = fit_preprocessing(name, data.train.parts(13))
+        images = np.asarray(more(data.train.first(13).images))
+        np.testing.assert_allclose(images.mean((0, 1, 2)), 0, atol=1e-3)
+        np.testing.assert_allclose(images.std((0, 1, 2)), 1, atol=1e-3)
+        assert more.mean != preprocess.mean
 
 
 def test_other_file_formats_are_refused(folder, monkeypatch):

@@ -25,7 +25,7 @@ def test_agrees_with_the_formula(images):
     centred = flat - flat.mean(axis=0)
     covariance = centred.T @ centred / len(flat)
     whitened = centred @ np.linalg.inv(_square_root(covariance + 0.1 * np.eye(len(covariance))))
-    zca = ContrastZca.fit(images)
+    zca = ContrastZca.fit([images])
     assert relative_error(np.asarray(zca(images)), whitened.reshape(images.shape)) < 1e-4
 
 
@@ -35,7 +35,7 @@ def _square_root(matrix):
 
 
 def test_whitened_images_are_uncorrelated(images):
-    flat = np.asarray(ContrastZca.fit(images)(images)).reshape(len(images), -1)
+    flat = np.asarray(ContrastZca.fit([images])(images)).reshape(len(images), -1)
     covariance = flat.T @ flat / len(flat)
     values = np.linalg.eigvalsh(np.cov(normalise_contrast(images).T, bias=True))
     np.testing.assert_allclose(np.sort(values / (values + 0.1)), np.linalg.eigvalsh(covariance), atol=1e-4)
@@ -43,7 +43,7 @@ def test_whitened_images_are_uncorrelated(images):
 
 def test_symmetric_whitening_is_equivariant(images):
     images = images[:, :, :6]
-    symmetric, plain = ContrastZca.fit(images, "p4m"), ContrastZca.fit(images)
+    symmetric, plain = ContrastZca.fit([images], "p4m"), ContrastZca.fit([images])
     for element in range(8):
         moved = transform_image(images[:5], "p4m", element)
         assert relative_error(symmetric(moved), transform_image(symmetric(images[:5]), "p4m", element)) < 1e-4
@@ -51,7 +51,7 @@ def test_symmetric_whitening_is_equivariant(images):
 
 
 def test_flat_images_do_not_divide_by_zero(images):
-    assert np.isfinite(ContrastZca.fit(images)(np.full((1, 6, 6, 3), 0.5, "float32"))).all()
+    assert np.isfinite(ContrastZca.fit([images])(np.full((1, 6, 6, 3), 0.5, "float32"))).all()
 
 
 def test_recipes_have_the_schedules_of_the_papers():

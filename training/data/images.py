@@ -1,10 +1,13 @@
 """Labelled images in memory."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+_PART = 5_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Split:
         """The first images (all of them by default) as 32-bit floats between 0 and 1."""
         images = self.images[:count]
         return images.astype("float32") / (255 if images.dtype == np.uint8 else 1)
+
+    def parts(self, count: int | None = None) -> Iterator[np.ndarray]:
+        """The first images (all of them by default), some thousands at a time: 32-bit floats between 0 and 1."""
+        images = self.images[:count]
+        for start in range(0, len(images), _PART):
+            yield Split(images[start : start + _PART], self.labels).scaled_images()
 
     def hold_out(self, count: int, seed: int) -> "tuple[Split, Split]":
         """Two parts: what is left, and some of the images, always the same for a seed."""

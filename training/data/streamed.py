@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from keras_equivariant.training.data.images import Split
 _FILES_AT_ONCE = 16
 _SHUFFLED = 10_000  # encoded images, about a gigabyte
 _SAMPLE = 1_000
+_PART = 250
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,15 +24,17 @@ class StreamedSplit:
 
     Attributes:
         files: Paths, as strings.
-        lengths: Number of examples in each file.
+        lengths: Number of examples to read from each file.
         parse: Function of a serialised example that returns the encoded image and the label.
         size: Height and width of the images that are cut out of the photographs, in pixels.
+        skips: Number of examples before them in each file; `()` for none.
     """
 
     files: tuple[str, ...]
     lengths: tuple[int, ...]
     parse: Callable
     size: int
+    skips: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """The number of images."""
@@ -46,17 +49,20 @@ class StreamedSplit:
         Returns:
             `tf.data.Dataset` of `(index, encoded image, label)`.
         """
-        files = tf.constant(self.files)
-        firsts = tf.constant([0, *itertools.accumulate(self.lengths)][:-1], tf.int64)
+        firsts = [0, *itertools.accumulate(self.lengths)][:-1]
+        skips = self.skips or (0,) * len(self.files)
+        numbers = [tf.constant(column, tf.int64) for column in (firsts, skips, self.lengths)]
+        shards = (tf.constant(self.files), *numbers)
 
-        def read(file: Any, first: Any = None) -> Any:
-            return tf.data.TFRecordDataset(file).enumerate(first)
+        def read(*shard: Any) -> Any:
+            file, first, skip, length = shard
+            return tf.data.TFRecordDataset(file).skip(skip).take(length).enumerate(first)
 
         if key is None:
-            examples = tf.data.Dataset.from_tensor_slices((files, firsts)).flat_map(read)
+            examples = tf.data.Dataset.from_tensor_slices(shards).flat_map(read)
         else:
             order = tf.argsort(tf.random.stateless_uniform((len(self.files),), key))
-            shards = tf.data.Dataset.from_tensor_slices((tf.gather(files, order), tf.gather(firsts, order)))
+            shards = tf.data.Dataset.from_tensor_slices(tuple(tf.gather(column, order) for column in shards))
             examples = shards.interleave(read, _FILES_AT_ONCE, 1, tf.data.AUTOTUNE, deterministic=True)
             examples = _shuffle(examples, min(_SHUFFLED, len(self)), key)
         return examples.map(lambda index, example: (index, *self.parse(example)), tf.data.AUTOTUNE)
@@ -74,9 +80,27 @@ class StreamedSplit:
         images, labels = zip(*self.examples().take(count or _SAMPLE).as_numpy_iterator(), strict=True)
         return Split(np.stack(images), np.array(labels))
 
-    def hold_out(self, count: int, seed: int) -> Any:
-        """Refuses: there is a split to test on."""
-        raise ValueError(f"`validation` must be 0 for images that stay in files. Received: validation={count}")
+    def parts(self, count: int | None = None) -> Iterator[np.ndarray]:
+        """The first images, 1,000 by default, in arrays of some hundreds: floats between 0 and 1."""
+        for images, _ in self.examples().take(count or _SAMPLE).batch(_PART).as_numpy_iterator():
+            yield images
+
+    def hold_out(self, count: int, seed: int) -> "tuple[StreamedSplit, StreamedSplit]":
+        """Two parts: what is left, and some of the images, always the same for a seed: whole files, and part of one.
+
+        So neither part reads what the other holds.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.files))
+        held = np.zeros(len(self.files), "int64")  # images of each file
+        for file in order:
+            held[file] = min(self.lengths[file], count - held.sum())
+        return self._take(held, np.subtract(self.lengths, held)), self._take(np.zeros_like(held), held)
+
+    def _take(self, skips: np.ndarray, lengths: np.ndarray) -> "StreamedSplit":
+        skips = skips + np.array(self.skips or 0)
+        columns = np.array(self.files)[lengths > 0], lengths[lengths > 0], skips[lengths > 0]
+        files, kept, before = (tuple(column.tolist()) for column in columns)
+        return dataclasses.replace(self, files=files, lengths=kept, skips=before)
 
 
 def _shuffle(dataset: Any, buffer_size: int, key: Any) -> Any:

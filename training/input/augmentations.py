@@ -7,6 +7,7 @@ nothing but the seed, the epoch and the image's index. Two more move masks and v
 
 import dataclasses
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,11 @@ def _rotate_vectors(vectors: Any, angles: Any) -> tf.Tensor:
     return tf.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)
 
 
+def _shift_and_flip(images: Any, shifts_and_flips: Any, background: Any) -> tf.Tensor:
+    """Of preprocessed images, 0 is the mean: a border of it, unlike a black one, says nothing to a network."""
+    return shift_and_flip(images, shifts_and_flips)
+
+
 def _flip_vectors(vectors: Any, flips: Any) -> tf.Tensor:
     return tf.where(flips[:, None] == 1, vectors * [-1.0, 1.0], vectors)
 
@@ -101,9 +107,21 @@ def _stay(targets: Any, *_: Any) -> Any:
     return targets
 
 
-_AUGMENTATIONS = {
+def _colour_jitter(
+    brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1
+) -> Augmentation:
+    amounts = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+    for name, amount in amounts.items():
+        most = 0.5 if name == "hue" else 1
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= most:
+            raise ValueError(f"`{name}` of 'colour_jitter' must be from 0 to {most}. Received: {name}={amount!r}")
+    draw = functools.partial(draw_jitter, **amounts)
+    return Augmentation(draw, jitter, on_raw_images=True, masks=_stay, vectors=_stay)
+
+
+_AUGMENTATIONS: dict[str, Augmentation | Callable[..., Augmentation]] = {
     "random_crop": Augmentation(_draw_keys, random_crop, on_encoded_images=True),
-    "colour_jitter": Augmentation(draw_jitter, jitter, on_raw_images=True, masks=_stay, vectors=_stay),
+    "colour_jitter": _colour_jitter,
     "flip": Augmentation(_draw_flips, _flip, masks=_flip, vectors=_flip_vectors),
     "rotate": Augmentation(
         _draw_angles, rotate, masks=functools.partial(rotate, interpolation="NEAREST"), vectors=_rotate_vectors
@@ -113,7 +131,7 @@ _AUGMENTATIONS = {
     ),
     "shift_and_flip": Augmentation(
         _draw_shifts_and_flips,
-        shift_and_flip,
+        _shift_and_flip,
         masks=shift_and_flip,
         vectors=lambda vectors, shifts_and_flips: _flip_vectors(vectors, shifts_and_flips[:, 2]),
     ),
@@ -125,12 +143,20 @@ def list_augmentations() -> list[str]:
     return list(_AUGMENTATIONS)
 
 
-def get_augmentation(name: str) -> Augmentation:
-    """Returns an augmentation by its name.
+def get_augmentation(name: str | dict[str, Any]) -> Augmentation:
+    """Returns an augmentation.
+
+    Args:
+        name: Its name, or `{"class_name": name, "config": {...}}` with its arguments, if it takes any.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or an argument is unknown or out of range.
     """
+    name, config = (name, {}) if isinstance(name, str) else (name["class_name"], name["config"])
     if name not in _AUGMENTATIONS:
         raise ValueError(f"`augmentation` must be among {list_augmentations()}. Received: augmentation={name!r}")
-    return _AUGMENTATIONS[name]
+    augmentation = _AUGMENTATIONS[name]
+    known = [] if isinstance(augmentation, Augmentation) else list(inspect.signature(augmentation).parameters)
+    if set(config) - set(known):
+        raise ValueError(f"Arguments of {name!r} must be among {known}. Received: {config}")
+    return augmentation if isinstance(augmentation, Augmentation) else augmentation(**config)

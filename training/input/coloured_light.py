@@ -28,14 +28,9 @@ class StandardisedLogRGB:
     background: float = 0.0  # pixels from outside are of the mean colour, not black
 
     @classmethod
-    def fit(cls, images: np.ndarray, chunk: int = 5000) -> "StandardisedLogRGB":
-        """Takes mean and deviation of each colour over all pixels of all images."""
-        sums = np.zeros((2, images.shape[-1]))
-        for start in range(0, len(images), chunk):
-            logarithms = np.asarray(_log_rgb(images[start : start + chunk]), "float64")
-            sums += np.stack([logarithms.sum((0, 1, 2)), (logarithms**2).sum((0, 1, 2))])
-        mean, square = sums / (images.size / images.shape[-1])
-        return cls(tuple(mean.tolist()), tuple(np.sqrt(square - mean**2).tolist()))
+    def fit(cls, images: Iterable[np.ndarray]) -> "StandardisedLogRGB":
+        """Takes mean and deviation of each colour over all pixels of all images, which come in parts."""
+        return cls(*colour_statistics(np.asarray(_log_rgb(part)) for part in images))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Converts sRGB images between 0 and 1."""
@@ -70,11 +65,25 @@ def _log_rgb(images: Tensor) -> Tensor:
     return LogRGB()(RemoveGamma()(tf.convert_to_tensor(images)))
 
 
-def draw_jitter(key: Tensor, count: int) -> Tensor:
-    """Factors of brightness, contrast and saturation between 0.6 and 1.4, and turns of the hue by up to a tenth."""
+def colour_statistics(parts: Iterable[np.ndarray]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each colour over all pixels of images, `(n, height, width, channels)` a part."""
+    sums: Any = 0.0
+    for part in parts:
+        values = part.astype("float64")
+        pixels = values.size / values.shape[-1]
+        sums += np.stack([np.full(values.shape[-1], pixels), values.sum((0, 1, 2)), (values**2).sum((0, 1, 2))])
+    mean, square = sums[1:] / sums[0]
+    return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(square - mean**2, 0)).tolist())
+
+
+def draw_jitter(
+    key: Tensor, count: int, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1
+) -> Tensor:
+    """Factors of brightness, contrast and saturation about 1, and turns of the hue; the arguments limit all four."""
     factors_key, hues_key = tf.unstack(tf.random.split(key))
-    factors = tf.random.stateless_uniform((count, 3), factors_key, 0.6, 1.4)
-    return tf.concat([factors, tf.random.stateless_uniform((count, 1), hues_key, -0.1, 0.1)], axis=1)
+    amounts = tf.constant([brightness, contrast, saturation])
+    factors = 1 + amounts * tf.random.stateless_uniform((count, 3), factors_key, -1.0, 1.0)
+    return tf.concat([factors, hue * tf.random.stateless_uniform((count, 1), hues_key, -1.0, 1.0)], axis=1)
 
 
 def jitter(images: Tensor, parameters: Tensor, background: Any = None) -> Tensor:
@@ -124,7 +133,7 @@ def test_saturations(model: keras.Model, data: LabelledImages, preprocess: Calla
     errors = _sweep(model, data.test, preprocess)
     figures = {"test_error": errors["0.0"], "test_error_by_saturation": errors}
     if not isinstance(preprocess, StandardisedLogRGB):
-        mean = StandardisedLogRGB.fit(data.train.first(_SAMPLE).scaled_images()).mean
+        mean = StandardisedLogRGB.fit([data.train.first(_SAMPLE).scaled_images()]).mean
         figures["adapted_error_by_saturation"] = _sweep(model, data.test, SameLight(preprocess, mean))
     return figures
 

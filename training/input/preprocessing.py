@@ -1,17 +1,19 @@
 """Preprocessings of all images before the network, fitted on the training set.
 
-A preprocessing is a dataclass of numbers and arrays with a `fit` that returns it from training images, and a call that
-maps a batch of float images between 0 and 1 to the network's inputs. Its `background` is the value, or one for each
-channel, that black pixels become: what comes in from outside when an image is turned or shifted.
+A preprocessing is a dataclass of numbers and arrays with a `fit` that returns it from the training images, which come
+in parts, and a call that maps a batch of float images between 0 and 1 to the network's inputs: 0 is their mean. Its
+`background` is the value, or one for each channel, that black pixels become: what comes in from outside when an image
+is turned.
 """
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from keras_equivariant.training.files import replacing
-from keras_equivariant.training.input.coloured_light import StandardisedLogRGB
+from keras_equivariant.training.input.coloured_light import StandardisedLogRGB, colour_statistics
 from keras_equivariant.training.input.zca import ContrastZca
 
 
@@ -39,24 +41,24 @@ class Unchanged:
 
 @dataclasses.dataclass(frozen=True)
 class Standardise:
-    """Subtracts one mean and divides by one deviation; one of each pixel would single out a direction."""
+    """Subtracts the mean of each colour and divides by its deviation; those of each pixel would favour directions."""
 
-    mean: float
-    deviation: float
+    mean: float | Sequence[float]
+    deviation: float | Sequence[float]
 
     @classmethod
-    def fit(cls, images: np.ndarray) -> "Standardise":
-        """Takes mean and deviation over all pixels of all images."""
-        return cls(float(images.mean(dtype=np.float64)), float(images.std(dtype=np.float64)))
+    def fit(cls, images: Iterable[np.ndarray]) -> "Standardise":
+        """Takes mean and deviation of each colour over all pixels of all images, which come in parts."""
+        return cls(*colour_statistics(images))
 
     @property
-    def background(self) -> float:
+    def background(self) -> Any:
         """What a black pixel becomes."""
-        return -self.mean / self.deviation
+        return -np.asarray(self.mean, "float32") / np.asarray(self.deviation, "float32")
 
     def __call__(self, images: Any) -> Any:
         """Standardises float images."""
-        return (images - self.mean) / self.deviation
+        return (images - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
 
 
 _PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB, "contrast_zca": ContrastZca}
@@ -67,12 +69,12 @@ def list_preprocessings() -> list[str]:
     return list(_PREPROCESSINGS)
 
 
-def fit_preprocessing(name: str, images: np.ndarray) -> Preprocessing:
+def fit_preprocessing(name: str, images: np.ndarray | Iterable[np.ndarray]) -> Preprocessing:
     """Fits a preprocessing on training images.
 
     Args:
         name: One of `list_preprocessings()`.
-        images: Float array `(n, height, width, channels)` between 0 and 1.
+        images: Float array `(n, height, width, channels)` between 0 and 1, or such arrays one after the other.
 
     Returns:
         A function of a batch of such images, with an attribute `background`.
@@ -81,7 +83,7 @@ def fit_preprocessing(name: str, images: np.ndarray) -> Preprocessing:
         ValueError: If the name is unknown.
     """
     check_preprocessing(name)
-    return _PREPROCESSINGS[name].fit(images)
+    return _PREPROCESSINGS[name].fit([images] if isinstance(images, np.ndarray) else images)
 
 
 def check_preprocessing(name: str, known: tuple[str, ...] = tuple(_PREPROCESSINGS)) -> None:

@@ -1,6 +1,7 @@
 """Global contrast normalisation and ZCA whitening, the preprocessing of the CIFAR-10 networks."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -35,8 +36,9 @@ class ContrastZca:
     background = 0.0  # that of the mean image
 
     @classmethod
-    def fit(cls, images: np.ndarray, symmetry: str = "p1") -> "ContrastZca":
-        """Takes mean and covariance of training images, `(n, height, width, channels)`, averaged over a symmetry."""
+    def fit(cls, images: Iterable[np.ndarray], symmetry: str = "p1") -> "ContrastZca":
+        """Takes mean and covariance of the training images, which come in parts, averaged over a symmetry."""
+        images = np.concatenate(list(images))
         flat = np.asarray(_normalise_contrast(images), "float32").reshape(len(images), -1)
         mean = _average(flat.mean(axis=0, dtype="float64")[None], images.shape[1:], symmetry)[0]
         flat = flat - mean.astype("float32")

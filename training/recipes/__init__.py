@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import Any
 
 from keras_equivariant.training.recipes.recipe import Recipe
@@ -44,4 +45,18 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     return dataclasses.replace(_RECIPES[name], **{k: v for k, v in changes.items() if v is not None})
 
 
-__all__ = ["Recipe", "get_recipe", "list_recipes"]
+def with_jitter(recipe: Recipe, amounts: Sequence[float]) -> Recipe:
+    """Returns a recipe with other amounts of its colour jitter: of brightness, contrast, saturation and hue.
+
+    Raises:
+        ValueError: If the recipe has no colour jitter.
+    """
+    if "colour_jitter" not in recipe.augmentation:
+        raise ValueError(f"`jitter` must go with a recipe that has colour jitter. Received: recipe={recipe.name!r}")
+    config = dict(zip(("brightness", "contrast", "saturation", "hue"), amounts, strict=True))
+    jitter = {"class_name": "colour_jitter", "config": config}
+    augmentation = tuple(jitter if name == "colour_jitter" else name for name in recipe.augmentation)
+    return dataclasses.replace(recipe, augmentation=augmentation)
+
+
+__all__ = ["Recipe", "get_recipe", "list_recipes", "with_jitter"]

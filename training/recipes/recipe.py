@@ -28,7 +28,10 @@ class Recipe:
         loss: Configuration of a Keras loss.
         validation: Number of training images that are held out to watch the training; 0 for none.
         preprocessing: Name of what is done to the images first, fitted on the training set.
-        augmentation: Names of random transforms of the training images.
+        fitted_images: Number of training images that the preprocessing is fitted on; `None` for all that are in memory,
+            or 1,000 of those that stay in files.
+        augmentation: Names of random transforms of the training images; `{"class_name": name, "config": {...}}` for one
+            with arguments.
         evaluation: Name of the test.
         reestimate_batch_norm: Whether the batch-norm statistics are computed anew after the training.
         precision: Keras dtype policy.
@@ -55,7 +58,8 @@ class Recipe:
     )
     validation: int = 0
     preprocessing: str = "standardise"
-    augmentation: tuple[str, ...] = ()
+    fitted_images: int | None = None
+    augmentation: tuple[str | dict[str, Any], ...] = ()
     evaluation: str = "plain"
     reestimate_batch_norm: bool = False
     precision: str = "float32"
@@ -67,8 +71,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
-        for field in ("epochs", "batch_size"):
-            if getattr(self, field) < 1:
+        for field in ("epochs", "batch_size", "fitted_images"):
+            if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"`seed` must be at least 0 and below 2**31. Received: seed={self.seed}")

@@ -114,7 +114,8 @@ def assemble(model: keras.Model, preprocess: Preprocessing | None = None, softma
 def _preprocess(preprocess: Preprocessing, x: Any) -> Any:
     """A preprocessing as layers."""
     if isinstance(preprocess, Standardise):
-        return keras.layers.Rescaling(1 / preprocess.deviation, -preprocess.mean / preprocess.deviation)(x)
+        scale = 1 / np.asarray(preprocess.deviation)
+        return keras.layers.Rescaling(scale.tolist(), (-np.asarray(preprocess.mean) * scale).tolist())(x)
     if isinstance(preprocess, StandardisedLogRGB):
         variance = np.square(preprocess.deviation).tolist()
         return keras.layers.Normalization(mean=list(preprocess.mean), variance=variance)(LogRGB()(RemoveGamma()(x)))

@@ -12,6 +12,7 @@ from keras_equivariant.training.studies.nearest_neighbours import (
 )
 from keras_equivariant.training.studies.results import draw_lines, new_figure, save
 from keras_equivariant.training.studies.simulated import blobs, corrupt
+from matplotlib.figure import Figure
 
 from keras_equivariant.entropy import binned_shannon_mutual_information, diffusion_spectral_mutual_information
 
@@ -61,20 +62,34 @@ def run(
     def measure(rows: list[list[tuple[np.ndarray, np.ndarray]]]) -> dict[str, list[list[float]]]:
         return {name: [[estimate(*pair) for pair in row] for row in rows] for name, estimate in by_name.items()}
 
-    results = {"sigma_per_root": SIGMA_PER_ROOT, "t": TIME, "shares": list(shares), "dimensions": list(dimensions)}
-    figure, axes = new_figure(2, rows=2)
-    for panel, d in zip(axes[:2], (dimensions[1], dimensions[-2]), strict=True):
+    results: dict[str, Any] = {"sigma_per_root": SIGMA_PER_ROOT, "t": TIME, "mine_steps": mine_steps}
+    results |= {"shares": list(shares), "dimensions": list(dimensions)}
+    for d in (dimensions[1], dimensions[-2]):
         data = [blobs(random, CLASSES, points, d) for _ in range(runs)]
-        lines = measure([[(x, corrupt(random, y, share)) for share in shares] for x, y in data])
-        draw_lines(panel, shares, lines, f"{CLASSES} blobs in {d} dimensions", "share of shuffled labels", "bits")
-        results[f"corruption_{d}"] = lines
+        results[f"corruption_{d}"] = measure([[(x, corrupt(random, y, share)) for share in shares] for x, y in data])
     clean = [[blobs(random, CLASSES, points, d) for d in dimensions] for _ in range(runs)]
-    shuffled = [[(x, random.permutation(labels)) for x, labels in row] for row in clean]
-    for panel, name, rows in ((axes[2], "clean", clean), (axes[3], "shuffled", shuffled)):
-        lines = measure(rows)
-        draw_lines(panel, dimensions, lines, f"{name} labels", "dimension", "bits", xscale="log")
-        results["dimension" if name == "clean" else f"dimension_{name}"] = lines
-    for panel in axes:
-        panel.set_yscale("symlog", linthresh=3)  # straight up to beyond log2 of the classes; one goes far beyond
+    results["dimension"] = measure(clean)
+    results["dimension_shuffled"] = measure([[(x, random.permutation(y)) for x, y in row] for row in clean])
+    return save(output, results, draw(results))
+
+
+def draw(results: dict[str, Any]) -> Figure:
+    """Draws the results: what stays near log2 of the number of classes, and what goes far beyond."""
+    figure, axes = new_figure(2, rows=2)
+    for panel, name in zip(axes, [key for key in results if key.startswith("corruption")], strict=False):
+        title = f"{CLASSES} blobs in {name.removeprefix('corruption_')} dimensions"
+        draw_lines(panel, results["shares"], results[name], title, "share of shuffled labels", "bits")
+    for panel, name in ((axes[2], "dimension"), (axes[3], "dimension_shuffled")):
+        title = "shuffled labels" if name.endswith("shuffled") else "clean labels"
+        draw_lines(panel, results["dimensions"], results[name], title, "dimension", "bits", xscale="log")
+    for panel in (axes[1], axes[3]):
+        panel.set_yscale("symlog", linthresh=3)
+        ticks = [0, 1, 2, 3, 10, 100]
+        panel.set_yticks(ticks, [str(tick) for tick in ticks], minor=False)
+        panel.set_yticks([], minor=True)
+    for index, panel in enumerate(axes):
+        panel.set_ylim(bottom=-0.2)
         panel.axhline(np.log2(CLASSES), color="grey", linestyle=":")
-    return save(output, results | {"mine_steps": mine_steps}, figure)
+        if index != 2 and (legend := panel.get_legend()):
+            legend.remove()
+    return figure

@@ -15,7 +15,6 @@ from keras_equivariant.entropy import binned_shannon_mutual_information, diffusi
 # "sufficiently large t" must take out what is left of the spectrum within a branch: a branch is three sigmas long, and
 # at time 1 that hides part of log2 k. Much longer times would begin to take out the branches themselves.
 SIGMA, TIME = 10.0, 2
-REDRAWN = {"baseline": "subsets", "edges": "redrawn"}  # as the authors' package computes it
 
 
 def run(
@@ -49,7 +48,8 @@ def run(
             corrupted = [corrupt(random, labels, share) for share in shares]
             lines["DSMI"].append([diffusion_spectral_mutual_information(x, y, SIGMA, TIME) for y in corrupted])
             lines["binned Shannon"].append([binned_shannon_mutual_information(x, y) for y in corrupted])
-            redrawn = [binned_shannon_mutual_information(x, y, **REDRAWN) for y in corrupted]
+            # As the authors' package computes it.
+            redrawn = [binned_shannon_mutual_information(x, y, baseline="subsets", edges="redrawn") for y in corrupted]
             lines["binned Shannon, bins redrawn"].append(redrawn)
         draw_lines(panel, shares, lines, f"{k} branches", "share of shuffled labels", "bits")
         panel.axhline(np.log2(k), color="grey", linestyle=":")

@@ -68,13 +68,15 @@ def neural_mutual_information(x: ArrayLike, labels: ArrayLike, steps: int = 500,
     Reference:
         [Belghazi et al., 2018](https://arxiv.org/abs/1801.04062), algorithm 1.
     """
-    x = np.asarray(x, dtype="float32")
-    x = (x - x.mean()) / x.std()
+    points = np.asarray(x, dtype="float32")
+    points = (points - points.mean()) / points.std()
     classes, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    model = keras.Sequential([keras.Input(x.shape[1:])])
+    model = keras.Sequential([keras.Input(points.shape[1:])])
     for index, (units, activation) in enumerate(((UNITS, "relu"), (UNITS, "relu"), (len(classes), None))):
         initialiser = keras.initializers.GlorotUniform(seed + index)
         model.add(layers.Dense(units, activation, kernel_initializer=initialiser))
-    model.compile(keras.optimizers.Adam(LEARNING_RATE), DonskerVaradhan(counts / len(x)), jit_compile=False)
-    losses = [float(model.train_on_batch(x, labels)) for _ in range(steps)]
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE), DonskerVaradhan((counts / len(points)).tolist()), jit_compile=False
+    )
+    losses = [float(model.train_on_batch(points, labels)) for _ in range(steps)]
     return -float(np.mean(losses[-max(steps // _AVERAGED, 1) :])) / np.log(2)

@@ -47,4 +47,4 @@ def draw_lines(
         axes.fill_between(x, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, **scales)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(framealpha=0.5)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.data.streamed import StreamedSplit
 from keras_equivariant.training.data.transforms import fit_into
 from keras_equivariant.training.input.pipelines import TEST_ANGLES, training_batches
 from keras_equivariant.training.input.preprocessing import (
@@ -43,7 +44,7 @@ class Classification(Task[LabelledImages]):
 
     name = "classification"
     preprocessings = tuple(list_preprocessings())
-    reads = frozenset({"augmentation", "evaluation", "validation"})
+    reads = frozenset({"augmentation", "evaluation", "fitted_images", "validation"})
     figures = {
         "test_error": Figure("test error (%)"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
@@ -66,7 +67,7 @@ class Classification(Task[LabelledImages]):
         return list(data.names or map(str, range(data.classes)))
 
     def fit_preprocessing(self, recipe: Recipe, data: LabelledImages) -> Preprocessing:
-        return fit_preprocessing(recipe.preprocessing, data.train.first().scaled_images())
+        return fit_preprocessing(recipe.preprocessing, data.train.parts(recipe.fitted_images))
 
     def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
         return create_network(recipe, data.train.first(1).images.shape[1:], (data.classes,))
@@ -80,7 +81,8 @@ class Classification(Task[LabelledImages]):
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
             return None
-        return get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE).cache()
+        batches = get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE)
+        return batches if isinstance(part.validation, StreamedSplit) else batches.cache()
 
     def callbacks(self, recipe: Recipe, part: Part, preprocess: Prepare) -> list[keras.callbacks.Callback]:
         """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
