@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_output_padding, check_padding
 from keras_equivariant.sampling import is_transpose_centred, moves_of_axes, warn_of
@@ -140,7 +141,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, action.shape[1], self.filters, channels),
-            initializer=self.kernel_initializer,
+            initializer=with_fewer_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.implementation import check_implementation, choose_convolution
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import (
@@ -133,7 +134,7 @@ class GroupConvolution(keras.layers.Layer):
         self._kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, orientations, channels // self.groups, self.filters),
-            initializer=self.kernel_initializer,
+            initializer=with_fewer_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.sampling import output_size, warn_if_broken
@@ -247,7 +248,7 @@ class GroupSeparableConv2D(_TurningDepthwise, keras.layers.SeparableConv2D):
             kernel = self.add_weight(
                 name=f"{name}_kernel",
                 shape=shape,
-                initializer=getattr(self, f"{name}_initializer"),
+                initializer=with_fewer_axes(getattr(self, f"{name}_initializer")),
                 regularizer=getattr(self, f"{name}_regularizer"),
                 constraint=getattr(self, f"{name}_constraint"),
             )
