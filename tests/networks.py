@@ -14,6 +14,7 @@ _SMALL = {
     **dict.fromkeys(zoo.list_models("*context_encoder"), {"filters": 3, "bottleneck": 6}),
     "context_discriminator": {"filters": 3},
     **dict.fromkeys(zoo.list_models("*small"), {"filters": (3, 4), "features": 5, "input_shape": (16, 16, 3)}),
+    **dict.fromkeys(zoo.list_models("*unet"), {"filters": 2, "depth": 2, "input_shape": (13, 8, 3)}),
     **dict.fromkeys(
         zoo.list_models("*resnet50"),
         {"filters": 3, "input_shape": (32, 32, 3), "classes": 7, "blocks": (1, 1, 1, 1)},

@@ -10,6 +10,7 @@ from keras_equivariant.zoo.pretrained import get_card, list_weights
 from keras_equivariant.zoo.registry import create, get_builder, list_models
 from keras_equivariant.zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
 from keras_equivariant.zoo.small import default_model, p4_small, p4m_small, small
+from keras_equivariant.zoo.unet import p4m_unet, unet
 
 __all__ = [
     "all_cnn_c",
@@ -37,10 +38,12 @@ __all__ = [
     "p4m_resnet26",
     "p4m_resnet44",
     "p4m_small",
+    "p4m_unet",
     "resnet20",
     "resnet26",
     "resnet44",
     "resnet50",
     "small",
+    "unet",
     "z2cnn",
 ]

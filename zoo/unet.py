@@ -1,0 +1,162 @@
+"""U-Nets, planar and on a symmetry group: from pictures to masks of their size.
+
+Levels of two 3x3 convolutions, each with batch norm and ReLU; a 2x2 maximum leads to the next level, of half the size
+and twice as many maps. On the way back, each level reads the one below, doubled in size, beside what it made on the
+way down. The mean over the orientations and a 1x1 convolution make the scores of the classes, for each pixel.
+
+On a group, the scores turn and mirror exactly with the picture, whatever its size. Where the halvings do not divide a
+side, the picture is padded with zeros to the next one that they do, equally on both sides, and the scores are cropped.
+If that takes an odd number of pixels, it is done twice, with the odd one before and behind, and the mean is taken.
+
+Every convolution has its batch norm. Without, the maps of a group network are so much alike in all orientations that
+it often learns nothing at Adam's usual learning rates, where an ordinary U-Net does: docs/guides/masks.md has the
+experiment.
+
+Reference: [Ronneberger et al., 2015](https://arxiv.org/abs/1505.04597), figure 1.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+from keras_equivariant.zoo.cifar10_parts import convolution
+from keras_equivariant.zoo.registry import register
+
+from keras_equivariant.layers import CosetPooling, GroupMaxPooling2D, GroupUpSampling2D
+from keras_equivariant.typing import Shape
+
+# Small training sets have few steps, fewer than the default momentum of 0.99 needs to forget the first ones.
+_BATCH_NORM_MOMENTUM = 0.9
+
+
+@register
+def unet(
+    input_shape: Shape = (128, 128, 3),
+    classes: int = 2,
+    filters: int | Sequence[int] = 17,
+    depth: int = 3,
+    name: str = "unet",
+) -> keras.Model:
+    """The ordinary U-Net.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised pictures. Height and width may be `None`: then
+            those of the pictures must be multiples of `2**depth`; a known size may be any.
+        classes: Number of classes, the background included.
+        filters: Number of channels of the first level, doubled from each level to the next; or one number for each of
+            the `depth + 1` levels.
+        depth: Number of times that the size is halved.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from pictures to logits `(batch, height, width, classes)`; 550,802 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> unet(input_shape=(48, 64, 1), classes=3, filters=4).output_shape
+    (None, 48, 64, 3)
+    """
+    return _unet(input_shape, classes, filters, depth, None, name)
+
+
+@register
+def p4m_unet(
+    input_shape: Shape = (128, 128, 3),
+    classes: int = 2,
+    filters: int | Sequence[int] = 6,
+    depth: int = 3,
+    symmetry: str = "p4m",
+    name: str = "p4m_unet",
+) -> keras.Model:
+    """The U-Net whose masks turn and mirror with the picture.
+
+    Args:
+        input_shape: `(height, width, channels)` of the standardised pictures. Height and width may be `None`: then
+            those of the pictures must be multiples of `2**depth`; a known size may be any.
+        classes: Number of classes, the background included.
+        filters: Number of feature maps on the group of the first level, doubled from each level to the next; or one
+            number for each of the `depth + 1` levels.
+        depth: Number of times that the size is halved.
+        symmetry: Name of the symmetry group.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from pictures to logits `(batch, height, width, classes)`; 547,616 trainable parameters.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> p4m_unet(input_shape=(97, 111, 3), filters=2, depth=2, symmetry="p4").output_shape
+    (None, 97, 111, 2)
+    """
+    return _unet(input_shape, classes, filters, depth, symmetry, name)
+
+
+def paddings(size: int, multiple: int) -> list[tuple[int, int]]:
+    """How many cells to add before and behind an axis, so that its size is a multiple of a number.
+
+    Args:
+        size: int, the size of the axis.
+        multiple: int, the number.
+
+    Returns:
+        One pair for an even number of cells, half of them on either side. No pair does the same to the axis and to its
+        mirror image if the number is odd: then two pairs, each the reverse of the other.
+
+    Example:
+
+    >>> paddings(64, 8), paddings(62, 8), paddings(61, 8)
+    ([(0, 0)], [(1, 1)], [(1, 2), (2, 1)])
+    """
+    missing = -size % multiple
+    before = missing // 2
+    return list(dict.fromkeys([(before, missing - before), (missing - before, before)]))
+
+
+def _unet(input_shape, classes, filters, depth, symmetry, name):
+    widths = [filters * 2**level for level in range(depth + 1)] if isinstance(filters, int) else list(filters)
+    if depth < 1 or len(widths) != depth + 1 or min(widths) < 1 or classes < 1:
+        raise ValueError(
+            "`classes` and `depth` must be at least 1, and `filters` a positive number or depth + 1 of them. "
+            f"Received: classes={classes}, depth={depth}, filters={filters}"
+        )
+    *size, channels = input_shape
+    ways = [[(0, 0)] if cells is None else paddings(cells, 2**depth) for cells in size]
+    padded = [cells and cells + sum(pairs[0]) for cells, pairs in zip(size, ways, strict=True)]
+    if padded == size:
+        return _network((*size, channels), classes, widths, symmetry, name)
+    network = _network((*padded, channels), classes, widths, symmetry, "network")
+    inputs = keras.Input(input_shape)
+    scores = [layers.Cropping2D(way)(network(layers.ZeroPadding2D(way)(inputs))) for way in itertools.product(*ways)]
+    return keras.Model(inputs, layers.Average()(scores) if len(scores) > 1 else scores[0], name=name)
+
+
+def _network(input_shape, classes, widths, symmetry, name):
+    """The network for sizes that the halvings divide."""
+
+    def level(x, maps):
+        for _ in range(2):
+            x = convolution(maps, 3, symmetry, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
+        return x
+
+    halve = layers.MaxPooling2D if symmetry is None else GroupMaxPooling2D
+    double = layers.UpSampling2D if symmetry is None else GroupUpSampling2D
+    inputs = x = keras.Input(input_shape)
+    passed = []
+    for maps in widths[:-1]:
+        x = level(x, maps)
+        passed.append(x)
+        x = halve(2)(x)
+    x = level(x, widths[-1])
+    for maps, before in zip(widths[-2::-1], passed[::-1], strict=True):
+        x = level(layers.Concatenate()([before, double(2)(x)]), maps)
+    if symmetry is not None:
+        x = CosetPooling(symmetry, reduction="mean")(x)
+    return keras.Model(inputs, layers.Conv2D(classes, 1, name="logits")(x), name=name)
