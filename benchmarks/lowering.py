@@ -48,7 +48,11 @@ def p4_all_cnn_c_by_hand():
     return keras.Model(inputs, layers.GlobalAveragePooling3D()(x))
 
 
-NETWORKS = {"p4cnn": (p4cnn_by_hand, 64), "p4_all_cnn_c": (p4_all_cnn_c_by_hand, 4)}
+# By hand, batch size, arguments of the zoo's own.
+NETWORKS = {
+    "p4cnn": (p4cnn_by_hand, 64, {}),
+    "p4_all_cnn_c": (p4_all_cnn_c_by_hand, 4, {"downsampling": "strided"}),
+}
 
 
 def compiled(model, batch):
@@ -64,8 +68,8 @@ def operations(model):
 
 
 def compare(name, rounds):
-    by_hand, batch = NETWORKS[name]
-    model = zoo.create(name)
+    by_hand, batch, arguments = NETWORKS[name]
+    model = zoo.create(name, **arguments)
     models = {"by hand": by_hand(), "planar": to_planar(model), "unlowered": model}
     x = tf.random.stateless_normal((batch, *model.input_shape[1:]), (0, 0))
     functions = {key: compiled(value, batch) for key, value in models.items()}

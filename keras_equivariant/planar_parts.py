@@ -26,6 +26,15 @@ INACTIVE = (
     keras.layers.AlphaDropout,
     keras.layers.ActivityRegularization,
 )
+MERGES = (
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Concatenate,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.Subtract,
+)
 COLOURS = (ApplyGamma, LogRGB, RandomIlluminant, RemoveGamma)
 _ELEMENTWISE = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU, keras.layers.Rescaling)
 _NOT_ELEMENTWISE = ("softmax", "log_softmax", "sparsemax", "glu")
@@ -74,6 +83,38 @@ def _free(name):
     return free_name
 
 
+def as_functional(model: keras.Model) -> keras.Model:
+    """The model as a functional one."""
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    if isinstance(model, keras.Model) and hasattr(model, "output"):
+        return keras.Model(model.input, model.output, name=model.name)
+    raise ValueError(f"`model` must be a functional or a built sequential Keras model. Received: model={model!r}")
+
+
+def itself(layer: Any) -> Any:
+    """The layer, for Keras to clone a model without cloning its layers."""
+    return layer
+
+
+def count_uses(model: keras.Model) -> list[int]:
+    """For each call of a layer, in the order of the calls, how often its outputs are used."""
+    calls, uses = [], {}
+
+    def call(layer, *args, **kwargs):
+        passes = type(layer) in INACTIVE
+        for tensor in keras.tree.flatten((args, kwargs)):
+            uses[id(tensor)] = uses.get(id(tensor), 0) + (not passes)
+        calls.append(keras.tree.flatten((args, kwargs))[0] if passes else layer(*args, **kwargs))
+        return calls[-1]
+
+    outputs = keras.models.clone_model(model, clone_function=itself, call_function=call).outputs
+    final = {id(tensor) for tensor in outputs}
+    return [
+        sum(uses.get(id(tensor), 0) + (id(tensor) in final) for tensor in keras.tree.flatten(call)) for call in calls
+    ]
+
+
 def lower_colours(layer: keras.layers.Layer, x: Tensor) -> Tensor:
     """What a layer of `COLOURS` computes, by operations of Keras: it has no layer that takes a logarithm or a power."""
     if not isinstance(layer, RandomIlluminant):
@@ -118,6 +159,8 @@ def with_weights(layer: keras.layers.Layer, weights: Sequence[np.ndarray], *args
     """Calls a new layer and gives it its weights; returns the outputs."""
     outputs = layer(*args, **kwargs)
     layer.set_weights(weights)
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
     return outputs
 
 

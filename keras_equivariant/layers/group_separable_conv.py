@@ -68,13 +68,9 @@ class _TurningDepthwise(keras.layers.Layer):
         """
         *_, channels, multiplier = kernel.shape
         order, lifts = self._expand.copies, len(inputs.shape) == 4
-        copies = self._expand(ops.expand_dims(kernel, 2))  # (*kernel_size, channels, S * multiplier)
-        if not lifts:
-            copies = ops.reshape(copies, (*self.kernel_size, channels, order, multiplier))
-            copies = ops.reshape(ops.swapaxes(copies, 2, 3), (*self.kernel_size, order * channels, multiplier))
         outputs = ops.depthwise_conv(
             inputs if lifts else merge_orientations(inputs),
-            copies,
+            self._expand(ops.expand_dims(kernel, 2)) if lifts else self._copies_of_each_channel(kernel),
             strides=self.strides,
             padding=self.padding,
             data_format=self.data_format,
@@ -85,6 +81,21 @@ class _TurningDepthwise(keras.layers.Layer):
             outputs = ops.reshape(outputs, (-1, *shape[1:3], channels, order, multiplier))
             outputs = ops.reshape(ops.swapaxes(outputs, 3, 4), (-1, *shape[1:3], order * channels * multiplier))
         return outputs
+
+    def _copies_of_each_channel(self, kernel: Tensor) -> Tensor:
+        """The turned filters of the channels of each orientation, `(*kernel_size, S * channels, depth_multiplier)`."""
+        *_, channels, multiplier = kernel.shape
+        copies = self._expand(ops.expand_dims(kernel, 2))  # (*kernel_size, channels, S * multiplier)
+        copies = ops.reshape(copies, (*self.kernel_size, channels, self._expand.copies, multiplier))
+        return ops.reshape(ops.swapaxes(copies, 2, 3), (*self.kernel_size, -1, multiplier))
+
+    @property
+    def expanded_depthwise_kernel(self) -> Tensor:
+        """All turned copies of the depthwise filters, `(*kernel_size, S * channels, depth_multiplier)`."""
+        if not self.built:
+            raise ValueError("The layer must be built before its expanded kernel is read. Received: built=False")
+        kernel = self.depthwise_kernel if isinstance(self, keras.layers.SeparableConv2D) else self.kernel
+        return self._copies_of_each_channel(ops.convert_to_tensor(kernel))
 
     def _finish(self, outputs: Tensor) -> Tensor:
         """Splits a merged map, adds one bias for each feature map on the group, and applies the activation."""
@@ -263,6 +274,13 @@ class GroupSeparableConv2D(_TurningDepthwise, keras.layers.SeparableConv2D):
                 constraint=self.bias_constraint,
             )
         self.built = True
+
+    @property
+    def expanded_pointwise_kernel(self) -> Tensor:
+        """All turned copies of the pointwise filters, `(1, 1, S * channels * depth_multiplier, S * filters)`."""
+        if not self.built:
+            raise ValueError("The layer must be built before its expanded kernel is read. Received: built=False")
+        return self._mix(self.pointwise_kernel)
 
     def call(self, inputs: Tensor) -> Tensor:
         outputs = self._convolve_depthwise(inputs, ops.convert_to_tensor(self.depthwise_kernel))

@@ -16,7 +16,13 @@ from keras_equivariant.layers import (
     GridCentring2D,
     GroupAveragePooling2D,
     GroupConv2D,
+    GroupConv2DTranspose,
+    GroupDepthwiseConv2D,
+    GroupGlobalAveragePooling2D,
+    GroupGlobalMaxPooling2D,
     GroupMaxPooling2D,
+    GroupSeparableConv2D,
+    GroupUpSampling2D,
     InverseLogRGB,
     LogRGB,
     OffsetAdapter,
@@ -140,7 +146,43 @@ def classic_network():
     return with_random_weights(inputs, layers.Activation(Logistic(0.5))(layers.Dense(3)(layers.Flatten()(x))))
 
 
+def group_u_net(size=(12, 12), depthwise=True):
+    inputs = keras.Input((*size, 2))
+
+    def block(x, filters):
+        x = GroupConv2D(filters, 3, "p4", padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = GroupSeparableConv2D(filters, 3, "p4", padding="same")(x)
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    skip = block(GroupDepthwiseConv2D(3, "p4", padding="same", depth_multiplier=2)(inputs), 4)
+    x = block(GroupMaxPooling2D(2)(skip), 6)
+    gate = GroupConv2D(6, 1, "p4", activation="sigmoid")(GroupGlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Multiply()([x, gate])
+    up = GroupConv2DTranspose(4, 2, "p4", strides=2, activation="relu")(x)
+    also = GroupUpSampling2D(2, interpolation="bilinear")(GroupDepthwiseConv2D(3, "p4", padding="same")(x))
+    x = layers.Concatenate()([skip, up, layers.SpatialDropout3D(0.2)(also)])
+    x = layers.Cropping3D(((1, 1), (1, 1), (0, 0)))(layers.ZeroPadding3D(((2, 1), (1, 2), (0, 0)))(x))
+    x = CosetPooling("p4")(block(x, 4))
+    return with_random_weights(inputs, layers.Conv2D(3, 1, activation="softmax")(x))
+
+
+def free_group_u_net():
+    return group_u_net((None, None))
+
+
+def pooled_globally():
+    inputs = keras.Input((7, 7, 3))
+    x = GroupSeparableConv2D(4, 3, "p4m", strides=2)(GroupDepthwiseConv2D(3, "p4m")(inputs))
+    means = layers.GlobalAveragePooling1D()(layers.Dense(5)(GroupGlobalAveragePooling2D()(x)))
+    largest = GroupGlobalMaxPooling2D()(GroupConv2DTranspose(2, 3, "p4m", output_subgroup="p4")(x))
+    return with_random_weights(inputs, layers.Concatenate()([means, layers.Flatten()(largest)]))
+
+
 MODELS = [
+    group_u_net,
+    free_group_u_net,
+    pooled_globally,
     offset_network,
     offset_group_network,
     offset_generator,
@@ -160,7 +202,13 @@ LOWERED = [
     "GridCentring2D",
     "GroupAveragePooling2D",
     "GroupConv2D",
+    "GroupConv2DTranspose",
+    "GroupDepthwiseConv2D",
+    "GroupGlobalAveragePooling2D",
+    "GroupGlobalMaxPooling2D",
     "GroupMaxPooling2D",
+    "GroupSeparableConv2D",
+    "GroupUpSampling2D",
     "InverseLogRGB",
     "OffsetAdapter",
     "OffsetAdd",
@@ -176,11 +224,17 @@ LOWERED = [
 ]
 
 
+def example_for(model, batch):
+    """Random pictures, rectangular ones if the model takes any."""
+    height, width, *rest = model.input_shape[1:]
+    return random_array(batch, height or 10, width or 14, *rest)
+
+
 @pytest.mark.parametrize("build", MODELS)
 def test_computes_the_same_without_our_classes(build):
     model = build()
     planar = to_planar(model)
-    x = random_array(3, *model.input_shape[1:])
+    x = example_for(model, 3)
     assert relative_error(planar(x), model(x)) < 1e-5
     assert planar.input_shape == model.input_shape
     assert all(type(layer).__module__.startswith("keras.") for layer in planar.layers)
@@ -213,7 +267,7 @@ def test_the_models_hold_every_layer_that_can_be_lowered():
 def test_loads_where_the_package_is_not_installed(tmp_path):
     for build in MODELS:
         model = build()
-        x = random_array(2, *model.input_shape[1:])
+        x = example_for(model, 2)
         np.savez(tmp_path / f"{build.__name__}.npz", x=x, y=to_numpy(model(x)))
         to_planar(model).save(tmp_path / f"{build.__name__}.keras")
     code = """
@@ -258,14 +312,14 @@ def test_operations_are_those_of_a_network_written_by_hand(name, monkeypatch, te
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from lowering import NETWORKS, operations
 
-    by_hand, _ = NETWORKS[name]
-    planar = to_planar(zoo.create(name))
+    by_hand, _, arguments = NETWORKS[name]
+    planar = to_planar(zoo.create(name, **arguments))
     kinds = [type(layer) for layer in planar.layers]
     assert kinds == [type(layer) for layer in by_hand().layers]
     assert [layer.output.shape for layer in planar.layers] == [layer.output.shape for layer in by_hand().layers]
     assert operations(planar) == operations(by_hand())
     assert operations(planar)["Conv2D"] == kinds.count(layers.Conv2D) > 6
-    assert operations(zoo.create(name)) != operations(by_hand())
+    assert operations(zoo.create(name, **arguments)) != operations(by_hand())
 
 
 def test_mixed_precision_is_left_behind():
@@ -292,9 +346,64 @@ def test_one_size_may_be_unknown():
     model = keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs)))
     x = random_array(2, 11, 8, 3)
     assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+
+
+class GatedGroupConv2D(GroupConv2D):
+    """Of our class, but computing something else."""
+
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+class LouderPooling(CosetPooling):
+    def call(self, inputs):
+        return super().call(inputs) + 1
+
+
+class KeptDropout(layers.Dropout):
+    """Acts in prediction too."""
+
+    def call(self, inputs, training=False):
+        return 2 * inputs
+
+
+@pytest.mark.parametrize(
+    "apply, message",
+    [
+        (lambda x: GatedGroupConv2D(2, 3, name="mine")(x), "'mine', a GatedGroupConv2D"),
+        (lambda x: LouderPooling("p4", name="mine")(GroupConv2D(2, 3)(x)), "'mine', a LouderPooling"),
+        (lambda x: KeptDropout(0.5, name="mine")(x), "'mine', a KeptDropout"),
+        (lambda x: layers.Dropout(0.5, name="mine")(x, training=True), "'mine', a Dropout: .*training=True"),
+        (lambda x: layers.BatchNormalization(name="mine")(x, training=True), "'mine', a Batch.*training=True"),
+        (
+            lambda x: layers.ZeroPadding3D(((1, 1), (1, 1), (0, 1)), name="mine")(GroupConv2D(2, 3)(x)),
+            "'mine', a ZeroPadding3D: it changes the number",
+        ),
+    ],
+)
+def test_what_computes_something_else_is_refused(apply, message):
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match=f"cannot be lowered: {message}"):
+        to_planar(keras.Model(inputs, apply(inputs)))
+
+
+def test_adapted_normalisation_keeps_its_statistics():
+    inputs = keras.Input((8, 8, 3))
+    norm = layers.Normalization()
+    norm.adapt(5 + 3 * random_array(8, 8, 8, 3))
+    model = keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(norm(inputs))))
+    x = 5 + 3 * random_array(2, 8, 8, 3)
+    assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+
+
+def test_the_result_is_compared_with_the_model(monkeypatch):
+    from keras_equivariant import planar
+
     inputs = keras.Input((None, None, 3))
-    with pytest.raises(ValueError, match="must know the height or the width"):
-        to_planar(keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs))))
+    model = with_random_weights(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs)))
+    monkeypatch.setattr(planar, "expanded_bias", lambda layer, width: np.zeros(width))
+    with pytest.raises(ValueError, match="computes something else. Received: outputs of up to"):
+        to_planar(model)
 
 
 class Custom(layers.Layer):
@@ -306,11 +415,15 @@ class Custom(layers.Layer):
     "layer, shape, message",
     [
         (Custom(name="mine"), (8, 8, 3), "'mine', a Custom"),
-        (GroupConv2D(2, 3, padding="reflect", name="conv"), (8, 8, 3), "'conv', a group convolution with padding="),
+        (GroupConv2D(2, 3, padding="reflect", name="conv"), (8, 8, 3), "'conv', a GroupConv2D: padding="),
         (OffsetReLU(reduction="max", name="relu"), (8, 8, 3), "'relu', a OffsetReLU: only the mean"),
         (OffsetConv2D(3, 3, activation="relu", name="conv"), (8, 8, 3), "'conv', a OffsetConv2D: its activation must"),
         (OffsetAdapter(layers.Dense(3), name="around"), (8, 8, 3), "'around', a OffsetAdapter: only an elementwise"),
-        (GroupConv2D(2, 3, activation="softmax", name="conv"), (8, 8, 3), "'conv', whose activation is not elem"),
+        (
+            GroupConv2D(2, 3, activation="softmax", name="conv"),
+            (8, 8, 3),
+            "'conv', a GroupConv2D: its activation is not",
+        ),
     ],
 )
 def test_layers_that_cannot_be_lowered(layer, shape, message):
