@@ -5,8 +5,9 @@
 
 Both run in one process, in turn, so with the same LAPACK and on the same machine; times include everything from the
 points to the number. NumPy and SciPy bring an OpenBLAS each: the first line says how the two compare. The large sizes
-are done once and not exactly. Embeddings are those of MNIST, if the environment variable KERAS_EQUIVARIANT_DATA names
-its folder, or else of noisy handwritten digits. Beside other work compare processor time, with one thread:
+are done once and not exactly. Embeddings are those of MNIST, if the environment variable KERAS_EQUIVARIANT_TFDS names
+a folder of TFDS data sets, or else of noisy handwritten digits. Beside other work compare processor time, with one
+thread:
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/entropy.py --cpu
 """
@@ -45,19 +46,20 @@ def make_points(kind, count):
 
 def embeddings(trained, count):
     import keras
-    from keras_equivariant.training.studies.images import EMBEDDING, compile_classifier, load_images, small_convnet
+    from keras_equivariant.training.studies.images import CONVNET, build_classifier, compile_classifier, load_images
 
     keras.utils.set_random_seed(0)
-    _, data = load_images(6000, count)
+    data_dir = os.environ.get("KERAS_EQUIVARIANT_TFDS")
+    data, _ = load_images("mnist" if data_dir else "digits", data_dir, 6000, count)
     images = data.test.images
     if len(images) < count:
         random = np.random.default_rng(0)
         images = images[random.integers(len(images), size=count)]
-        images = np.clip(images + 0.1 * random.normal(size=images.shape), 0, 1).astype("float32")
-    model = compile_classifier(small_convnet())
+        images = (images + 0.3 * random.normal(size=images.shape)).astype("float32")
+    model = compile_classifier(build_classifier(CONVNET, images.shape[1:], data.classes))
     if trained:
         model.fit(data.train.images, data.train.labels, 100, 2, verbose=0)
-    return keras.Model(model.inputs, model.get_layer(EMBEDDING).output).predict(images, verbose=0).astype("float64")
+    return keras.Model(model.inputs, model.layers[-2].output).predict(images, verbose=0).astype("float64")
 
 
 def ways(sigma):

@@ -15,7 +15,8 @@ from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import get_recipe, list_recipes, with_jitter
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
-from keras_equivariant.training.studies import list_studies, run_study
+from keras_equivariant.training.studies import list_studies
+from keras_equivariant.training.studies.commands import add_commands
 
 from keras_equivariant.version import __version__
 
@@ -143,11 +144,7 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--output", metavar="DIR", required=True, help="folder to write, new or empty")
     command.set_defaults(run=_predict)
 
-    command = commands.add_parser("study", help="run a study of diffusion spectral entropy")
-    command.add_argument("name", metavar="NAME", help="as listed by `keras-equivariant list`")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    command.add_argument("--output", metavar="DIR", help="folder for the results; default: runs/study-NAME-SEED")
-    command.set_defaults(run=_study)
+    add_commands(commands, _import_tensorflow_quietly)
     return parser, list(commands.choices)
 
 
@@ -283,12 +280,3 @@ def _predict(arguments: argparse.Namespace) -> int:
     for line in unreadable:
         print(f"keras-equivariant: error: {line}", file=sys.stderr)
     return 2 if unreadable else 0
-
-
-def _study(arguments: argparse.Namespace) -> None:
-    check_name("study", arguments.name, list_studies())
-    _import_tensorflow_quietly()
-    output = arguments.output or os.path.join("runs", f"study-{arguments.name}-{arguments.seed}")
-    run_study(arguments.name, output, arguments.seed)
-    print(os.path.join(output, "results.json"))
-    print(os.path.join(output, "figure.png"))

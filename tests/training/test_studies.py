@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import random_array, to_numpy
-from keras_equivariant.training import studies
+from keras_equivariant.training import cli, studies
 from keras_equivariant.training.studies import estimators, images, ranking, simulated
 from keras_equivariant.training.studies.mine import DonskerVaradhan, neural_mutual_information
 from keras_equivariant.training.studies.nearest_neighbours import (
@@ -27,21 +27,17 @@ SMALL = {
         "training_images": 200,
         "memorised_images": 20,
         "measured_images": 60,
+        "models": ("convnet", "small"),
     },
     "initialisation": {
         "runs": 1,
-        "epochs": 1,
+        "epochs": 2,
         "training_images": 100,
         "measured_images": 50,
         "deviations": (0.01, 1.0),
     },
     "ranking": {"steps": (0, 1, 2), "models": (("z2cnn", 2),), "measured_images": 50},
 }
-
-
-@pytest.fixture
-def bundled_digits(monkeypatch, tensorflow_backend):
-    monkeypatch.delenv("KERAS_EQUIVARIANT_DATA", raising=False)
 
 
 def run(name, folder):
@@ -99,28 +95,90 @@ def test_runtime(tmp_path, no_network, tensorflow_backend):
     assert len(seconds) == 5 and np.array(list(seconds.values())).min() > 0
 
 
-def test_training_dynamics(tmp_path, bundled_digits):
+def test_training_dynamics(tmp_path, tensorflow_backend):
     results = run("training_dynamics", tmp_path)
-    ways = [lines for of_sigma in results["measured"].values() for lines in of_sigma.values()]
-    assert len(ways) == 6
+    assert list(results["measured"]) == ["convnet", "small"]
+    ways = [
+        lines
+        for of_model in results["measured"].values()
+        for of_sigma in of_model.values()
+        for lines in of_sigma.values()
+    ]
+    assert len(ways) == 12
     for lines in ways:
         values = np.array([lines[quantity] for quantity in ("dse", "dsmi_y", "dsmi_x")])
         assert values.shape == (3, 1, 2) and np.isfinite(values).all()
         assert (values[0, 0, 0] != values[0, 0, 1]).all()
     assert results["dataset"] == "digits"
+    assert results["training_accuracy"]["convnet"]["SimCLR"] == [None]
 
 
-def test_initialisation(tmp_path, bundled_digits):
-    results = run("initialisation", tmp_path)
-    assert results["dse"][0][0] < results["dse"][0][1]
-    assert np.shape(results["accuracy"]) == (1, 2)
+def test_initialisation(tmp_path, tensorflow_backend):
+    found = run("initialisation", tmp_path)["models"]["convnet"]
+    assert np.shape(found["dse"]) == (1, 2) and found["dse"][0][1] > found["dse"][0][0] + 1
+    assert np.shape(found["accuracy"]) == (1, 2, 2) and 0 <= np.min(found["accuracy"]) <= np.max(found["accuracy"]) <= 1
 
 
-def test_ranking(tmp_path, bundled_digits):
+def test_ranking(tmp_path, tensorflow_backend):
     results = run("ranking", tmp_path)
     for sigma in ("10.0", "median"):
         assert [row["steps"] for row in results["models"][sigma]] == [0, 1, 2]
         assert set(results["correlations"][sigma]) == {"dse", "dsmi_x", "dsmi_y"}
+
+
+def test_rank_from_the_command_line(tmp_path, tensorflow_backend, capsys):
+    places = []
+    for index, units in enumerate((2, 4, 8)):
+        keras.utils.set_random_seed(index)
+        layers = [keras.Input((20, 20, 1)), keras.layers.Flatten(), keras.layers.Dense(units, "relu")]
+        model = keras.Sequential([*layers, keras.layers.Dense(10)], name=f"net_{units}")
+        model.save(tmp_path / f"{units}.keras")
+        places.append(f"wide={tmp_path / '8.keras'}" if units == 8 else str(tmp_path / f"{units}.keras"))
+    output = tmp_path / "rank"
+    assert cli.main(["rank", *places, "--images", "60", "--output", str(output)]) == 0
+    results = json.loads((output / "results.json").read_text())
+    assert [row["family"] for row in results["models"]["median"]] == ["net", "net", "wide"]
+    assert [row["parameters"] for row in results["models"]["10.0"]] == [832, 1654, 3298]
+    assert (output / "figure.png").read_bytes()[1:4] == b"PNG"
+    assert "| net_2 | net | 832 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["study", "clusters", "--dataset", "mnist"],
+            "The study 'clusters' takes ['--seeds']. Received: --dataset mnist",
+        ),
+        (["study", "ranking", "--seeds", "2"], "takes ['--dataset', '--data-dir']. Received: --seeds 2"),
+        (["study", "clusters", "--seeds", "0"], "`seeds` must be at least 1. Received: --seeds 0"),
+        (["study", "training_dynamics", "--dataset", "mnst"], "Did you mean 'mnist'? Received: dataset='mnst'"),
+        (
+            ["study", "training_dynamics", "--model", "resnet99", "--output", "out"],
+            "`model` must be 'convnet', a model",
+        ),
+        (["study", "initialisation", "--model", "context_encoder", "--output", "out"], "`model` must be a classifier"),
+        (["rank", "a.keras", "b.keras", "--output", "out"], "`models` must be at least three"),
+        (["rank", "a", "b", "c", "--images", "3", "--output", "out"], "`images` must be at least 20"),
+        (["rank", "Nothing", "b", "c", "--output", "out"], "`models` must be folders of runs, .keras files or names"),
+    ],
+)
+def test_what_the_commands_refuse(arguments, message, capsys, tmp_path, monkeypatch, tensorflow_backend):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("keras-equivariant: error: ") and message in line
+
+
+def test_networks_of_the_studies(tensorflow_backend):
+    for name in ("convnet", "small", "MobileNet"):
+        model = images.build_classifier(name, (32, 32, 3), 7)
+        assert model.output_shape == (None, 7)
+    before = [v.numpy() for v in model.trainable_variables]
+    images.draw_kernels(model, 0.5, seed=1)
+    drawn = [v.numpy() for v, old in zip(model.trainable_variables, before, strict=True) if (v.numpy() != old).any()]
+    assert len(drawn) > 20 and all(kernel.ndim == 4 for kernel in drawn)
+    assert all(abs(kernel.std() - 0.5) < 0.05 for kernel in drawn if kernel.size > 1000)
 
 
 def test_correlations():
@@ -200,7 +258,7 @@ def test_pair_loss_written_out(tensorflow_backend):
         ]
         == 0.3
     )
-    digits = images.load_images(20, 5)[1].train.images
+    digits = images.load_images("digits", None, 20, 5)[0].train.images
     epochs = [[views.numpy() for views, _ in pairs_of_views(digits, 10, seed=3)] for _ in range(2)]
     np.testing.assert_array_equal(epochs[0], epochs[1])
     assert np.shape(epochs[0]) == (2, 20, 28, 28, 1)
@@ -218,12 +276,3 @@ def test_unknown_studies_and_used_folders_are_refused(tmp_path):
         studies.run_study("clusters", tmp_path / "results.json")
     with pytest.raises(ValueError, match="`output` must be a folder that can be written"):
         studies.run_study("clusters", tmp_path / "results.json" / "below")
-
-
-def test_a_stray_file_is_not_taken_for_mnist(bundled_digits, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mnist.npz").write_bytes(b"something else")
-    for value in (None, ""):
-        if value is not None:
-            monkeypatch.setenv("KERAS_EQUIVARIANT_DATA", value)
-        assert images.load_images(20, 5)[0] == "digits"

@@ -16,6 +16,14 @@ _STUDIES = {
     "ranking": "Figure 10: entropies and accuracy of models of the zoo trained to different degrees",
 }
 
+_TRAINED = ("dataset", "data_dir", "models", "runs", "epochs", "training_images")
+_SETTINGS = {"training_dynamics": _TRAINED, "initialisation": _TRAINED, "ranking": ("dataset", "data_dir")}
+
+
+def list_settings(name: str) -> tuple[str, ...]:
+    """Returns the settings of a study that the command line offers."""
+    return _SETTINGS.get(name, ("runs",))
+
 
 def list_studies() -> dict[str, str]:
     """Returns the names of all studies, each with one line on what it shows, as a dictionary."""

@@ -1,62 +1,94 @@
-"""Images and the small network of the studies of training."""
+"""Images and networks of the studies of training."""
 
-import os
-import pathlib
+import inspect
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
+from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages, Split
+from keras_equivariant.training.input.preprocessing import Preprocessing, fit_preprocessing
 
-EMBEDDING = "embedding"
+from keras_equivariant import zoo
+
+CONVNET = "convnet"  # the default of the studies, small enough for one processor
 
 
-def load_images(training_images: int, test_images: int) -> tuple[str, LabelledImages]:
-    """Loads MNIST from the folder that the environment variable KERAS_EQUIVARIANT_DATA names, or else the digits.
+def load_images(
+    dataset: str, data_dir: str | None, training_images: int, test_images: int
+) -> tuple[LabelledImages, Preprocessing]:
+    """Loads the first images of a data set, standardised.
 
     Args:
+        dataset: Name of a data set of labelled images, such as "digits", "mnist", "cifar10" or "stl10".
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
         training_images: How many to train on, at most.
         test_images: How many to measure on, at most.
 
     Returns:
-        The name of the data set, and `LabelledImages` as floats between 0 and 1.
+        `LabelledImages`, and the preprocessing that they went through.
     """
-    folder = os.environ.get("KERAS_EQUIVARIANT_DATA")
-    path = pathlib.Path(folder) / "mnist.npz" if folder else None
-    if path is not None and path.is_file():
-        name = "MNIST"
-        with np.load(path, allow_pickle=False) as arrays:
-            train, test = (Split(arrays[f"x_{part}"][..., None], arrays[f"y_{part}"]) for part in ("train", "test"))
-    else:
-        from keras_equivariant.training.data import digits
-
-        name = "digits"
-        data = digits.load()
-        train, test = data.train, data.test
-    parts = [(train, training_images), (test, test_images)]
-    parts = [Split(part.scaled_images(count), part.labels[:count].astype("int32")) for part, count in parts]
-    return name, LabelledImages(*parts, classes=10)
+    data = datasets.load(dataset, data_dir)
+    train, test = (
+        Split(first.scaled_images(), first.labels.astype("int32"))
+        for first in (data.train.first(training_images), data.test.first(test_images))
+    )
+    preprocess = fit_preprocessing("standardise", train.images)
+    parts = (Split(np.asarray(preprocess(split.images)), split.labels) for split in (train, test))
+    return LabelledImages(*parts, classes=data.classes), preprocess
 
 
-def small_convnet(outputs: int = 10, deviation: float | None = None) -> keras.Model:
-    """Builds a network of two convolutions and an embedding of 64 values.
+def check_model(name: str) -> None:
+    """Checks that there is a network of that name.
+
+    Raises:
+        ValueError: If not.
+    """
+    if name != CONVNET and name not in zoo.list_models() and not _is_application(name):
+        raise ValueError(
+            f"`model` must be {CONVNET!r}, a model of the zoo or one of keras.applications. Received: model={name!r}"
+        )
+
+
+def build_classifier(name: str, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    """Builds a network with initial weights.
 
     Args:
+        name: `"convnet"`, a classifier of the zoo, or one of Keras Applications, such as `"MobileNetV2"`.
+        input_shape: Shape of an image.
         outputs: Number of outputs of the head.
-        deviation: Standard deviation of the normal initial kernels of the convolutions; `None` for Keras' default.
 
     Returns:
-        A `keras.Model` for 28x28 images, whose embedding is the layer of that name.
+        A `keras.Model` with logits.
+
+    Raises:
+        ValueError: If there is no such network, or it does not take such images.
     """
-    initialiser = "glorot_uniform" if deviation is None else keras.initializers.RandomNormal(stddev=deviation)
+    check_model(name)
+    if name == CONVNET:
+        return _convnet(input_shape, outputs)
+    if name in zoo.list_models():
+        if "classes" not in inspect.signature(zoo.get_builder(name)).parameters:
+            raise ValueError(f"`model` must be a classifier. Received: model={name!r}")
+        return zoo.create(name, input_shape=input_shape, classes=outputs)
+    builder = getattr(keras.applications, name)
+    return builder(weights=None, input_shape=input_shape, classes=outputs, classifier_activation=None)
+
+
+def _is_application(name: str) -> bool:
+    return name[:1].isupper() and callable(getattr(keras.applications, name, None))
+
+
+def _convnet(input_shape: tuple[int, ...], outputs: int) -> keras.Model:
+    """Two convolutions and an embedding of 64 values."""
     return keras.Sequential(
         [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, strides=2, activation="relu", kernel_initializer=initialiser),
-            layers.Conv2D(32, 3, strides=2, activation="relu", kernel_initializer=_again(initialiser)),
+            keras.Input(input_shape),
+            layers.Conv2D(16, 3, strides=2, activation="relu"),
+            layers.Conv2D(32, 3, strides=2, activation="relu"),
             layers.Flatten(),
-            layers.Dense(64, activation="relu", name=EMBEDDING),
+            layers.Dense(64, activation="relu"),
             layers.Dense(outputs),
         ]
     )
@@ -69,6 +101,15 @@ def compile_classifier(model: keras.Model, learning_rate: float = 1e-3) -> keras
     return model
 
 
-def _again(initialiser: Any) -> Any:
-    """A copy of an initialiser: one object called twice would give the same values."""
-    return initialiser if isinstance(initialiser, str) else initialiser.clone()
+def draw_kernels(model: keras.Model, deviation: float, seed: int) -> None:
+    """Gives all kernels of convolutions values from a normal distribution of mean 0."""
+    random = np.random.default_rng(seed)
+    for layer in _all_layers(model):
+        kernel: Any = getattr(layer, "kernel", None)
+        if kernel is not None and len(kernel.shape) > 2:
+            kernel.assign(deviation * random.standard_normal(kernel.shape))
+
+
+def _all_layers(model: Any) -> list[keras.layers.Layer]:
+    inner = [layer for layer in getattr(model, "layers", [])]
+    return [model] if not inner else [found for layer in inner for found in _all_layers(layer)]

@@ -31,6 +31,8 @@ def run(
     models: Sequence[tuple[str, int]] = MODELS,
     steps: Sequence[int] = (0, 20, 60, 180),
     measured_images: int = 500,
+    dataset: str = "digits",
+    data_dir: str | None = None,
 ) -> dict[str, Any]:
     """Ranks models of the zoo, each trained by itself, from initial weights of its own, for some number of steps.
 
@@ -43,16 +45,18 @@ def run(
         models: Pairs of a name of the zoo and a number of filters.
         steps: Numbers of training steps of 100 images, for each of which a model is trained.
         measured_images: Number of unseen images to measure and test on.
+        dataset: Name of a data set of labelled images.
+        data_dir: Folder of prepared TFDS data sets.
 
     Returns:
         The results, a dictionary.
     """
-    dataset, data = load_images(BATCH_SIZE * max(steps), measured_images)
+    data, _ = load_images(dataset, data_dir, BATCH_SIZE * max(steps), measured_images)
     clusters = cluster_reference(data.test.images)
     rows = {str(sigma): [] for sigma in SIGMAS}
     for index, ((name, filters), count) in enumerate(itertools.product(models, steps)):
         keras.utils.set_random_seed(seed + index)
-        model = compile_classifier(zoo.create(name, filters=filters))
+        model = compile_classifier(zoo.create(name, filters=filters, input_shape=data.train.images.shape[1:]))
         chosen = np.arange(BATCH_SIZE * count) % len(data.train)
         if count:
             model.fit(data.train.images[chosen], data.train.labels[chosen], BATCH_SIZE, verbose=0)

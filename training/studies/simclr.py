@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from keras_equivariant.training.data.transforms import rotate, shift_and_flip
+from keras_equivariant.training.input.preprocessing import Preprocessing
 
 from keras_equivariant.typing import Tensor
 
@@ -46,24 +47,32 @@ class PairLoss(keras.losses.Loss):
         return {**super().get_config(), "temperature": self.temperature}
 
 
-def pairs_of_views(images: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches for one epoch: two views of each image, turned and shifted at random.
+def pairs_of_views(
+    images: np.ndarray, batch_size: int, seed: int, preprocess: Preprocessing | None = None
+) -> tf.data.Dataset:
+    """Batches for one epoch: two views of each image, turned and shifted at random; colour images mirrored too.
 
     Args:
-        images: Float array `(n, height, width, channels)`.
+        images: Float array `(n, height, width, channels)`, preprocessed. The colours of those of three channels are
+            not changed: the study compares ways to train, and no results of SimCLR.
         batch_size: Number of images in a batch, which has twice as many views.
         seed: Decides the order and the views, in every epoch anew.
+        preprocess: What the images went through. What comes into grey ones from outside is black, into colour ones it
+            is of the mean colour.
 
     Returns:
         A `tf.data.Dataset` of `(views, labels)`, the labels being zeros.
     """
+    grey = images.shape[-1] == 1
+    background = preprocess.background if preprocess and grey else 0.0
 
     def view(batch: Tensor, key: Tensor) -> Tensor:
-        angle_key, shift_key = tf.unstack(tf.random.split(key))
+        angle_key, shift_key, flip_key = tf.unstack(tf.random.split(key, 3))
         count: Any = tf.shape(batch)[0]
         angles = tf.random.stateless_uniform((count,), angle_key, -_LARGEST_ANGLE, _LARGEST_ANGLE)
         shifts = tf.random.stateless_uniform((count, 2), shift_key, -_LARGEST_SHIFT, _LARGEST_SHIFT + 1, tf.int32)
-        return shift_and_flip(rotate(batch, angles), tf.pad(shifts, [(0, 0), (0, 1)]))
+        flips = tf.random.stateless_uniform((count, 1), flip_key, 0, 1 if grey else 2, tf.int32)
+        return shift_and_flip(rotate(batch, angles, background), tf.concat([shifts, flips], axis=1), background)
 
     def both(batch: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         first, second = tf.unstack(tf.random.split(key))
