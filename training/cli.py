@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import get_recipe, list_recipes, with_jitter
+from keras_equivariant.training.runs.commands import add_commands
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
 from keras_equivariant.training.studies import list_studies
-from keras_equivariant.training.studies.commands import add_commands
 
 from keras_equivariant.version import __version__
 

@@ -27,7 +27,6 @@ SMALL = {
         "training_images": 200,
         "memorised_images": 20,
         "measured_images": 60,
-        "models": ("convnet", "small"),
     },
     "initialisation": {
         "runs": 1,
@@ -97,14 +96,14 @@ def test_runtime(tmp_path, no_network, tensorflow_backend):
 
 def test_training_dynamics(tmp_path, tensorflow_backend):
     results = run("training_dynamics", tmp_path)
-    assert list(results["measured"]) == ["convnet", "small"]
+    assert list(results["measured"]) == ["convnet"]
     ways = [
         lines
         for of_model in results["measured"].values()
         for of_sigma in of_model.values()
         for lines in of_sigma.values()
     ]
-    assert len(ways) == 12
+    assert len(ways) == 6
     for lines in ways:
         values = np.array([lines[quantity] for quantity in ("dse", "dsmi_y", "dsmi_x")])
         assert values.shape == (3, 1, 2) and np.isfinite(values).all()

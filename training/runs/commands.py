@@ -73,7 +73,7 @@ def _rank(import_tensorflow: Callable[[], None], arguments: argparse.Namespace) 
     if os.path.exists(os.path.join(arguments.output, "results.json")):
         raise ValueError(f"`output` must not hold results. Received: output={arguments.output}")
     import_tensorflow()
-    from keras_equivariant.training.studies.rank import format_ranking, rank_models
+    from keras_equivariant.training.runs.rank import format_ranking, rank_models
 
     given = (arguments.models, arguments.output, arguments.dataset, arguments.data_dir, arguments.images)
     print(f"\n{format_ranking(rank_models(*given))}\n")
