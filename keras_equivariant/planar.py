@@ -22,6 +22,7 @@ from keras_equivariant.planar_group import (
     check_elementwise,
     concatenate,
     convolve,
+    convolve_in_blocks,
     expanded_bias,
     lower_depthwise,
     lower_spatial,
@@ -229,9 +230,12 @@ class _Lowering:
         return tensor
 
     def _group_convolution(self, layer, inputs, used_once):
-        if layer.padding not in ("valid", "same") or layer.groups != 1:
-            raise Refused(f"padding={layer.padding!r} and groups={layer.groups} have no plain form")
+        if layer.padding not in ("valid", "same"):
+            raise Refused(f"padding={layer.padding!r} has no plain form")
         check_elementwise(layer)
+        if layer.groups != 1:
+            outputs = convolve_in_blocks(layer, self._as_planar(inputs))
+            return self._keep(outputs, get_symmetry(layer.symmetry).order)
         kernel = to_numpy(layer.expanded_kernel)
         bias = expanded_bias(layer, kernel.shape[-1])
         order = get_symmetry(layer.symmetry).order

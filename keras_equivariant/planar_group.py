@@ -163,6 +163,28 @@ def together(rows: list[Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
     return back(helper(layers.Concatenate, axis=1)(rows) if len(rows) > 1 else rows[0])
 
 
+def convolve_in_blocks(layer: Any, x: Tensor) -> Tensor:
+    """What a `GroupConv2D` with `groups` computes, of a merged or a planar map."""
+    order, blocks = get_symmetry(layer.symmetry).order, layer.groups
+    kernel = to_numpy(layer.expanded_kernel)
+    orientations, width = layer.kernel.shape[-3], kernel.shape[-1] // order
+    kernel = kernel.reshape(*kernel.shape[:3], order, blocks, width // blocks).swapaxes(-3, -2)
+    bias = to_numpy(layer.bias) if layer.use_bias else np.zeros(width)
+    bias = np.tile(bias.reshape(blocks, 1, -1), (1, order, 1)).reshape(-1)
+    x = _reordered(x, orientations, blocks)
+    x = convolve(layer, naming(layer)["name"], x, kernel.reshape(*kernel.shape[:3], -1), bias)
+    return _reordered(x, blocks, order)
+
+
+def _reordered(x, outer, inner):
+    """A map whose channels are `outer` times `inner` blocks of them, with the two exchanged."""
+    if 1 in (outer, inner):
+        return x
+    *space, channels = x.shape[1:]
+    split = helper(layers.Reshape, (*free(space), outer, inner, channels // (outer * inner)))(x)
+    return helper(layers.Reshape, (*free(space), channels))(helper(layers.Permute, (1, 2, 4, 3, 5))(split))
+
+
 def concatenate(layer: Any, inputs: list[Tensor], orientations: Any) -> Tensor:
     """A `Concatenate` of merged maps: the channels of each orientation side by side."""
     parts = zip(*(apart(x, orientations) for x in inputs), strict=True)

@@ -179,7 +179,15 @@ def pooled_globally():
     return with_random_weights(inputs, layers.Concatenate()([means, layers.Flatten()(largest)]))
 
 
+def blocks_of_channels():
+    inputs = keras.Input((7, 8, 4))
+    x = GroupConv2D(6, 3, "p4m", groups=2, padding="same", activation="relu")(inputs)
+    x = GroupConv2D(12, 3, "p4m", groups=6)(layers.BatchNormalization()(x))
+    return with_random_weights(inputs, CosetPooling("p4m")(layers.BatchNormalization()(x)))
+
+
 MODELS = [
+    blocks_of_channels,
     group_u_net,
     free_group_u_net,
     pooled_globally,
