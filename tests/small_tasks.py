@@ -77,15 +77,14 @@ def quickly(task=None):
 
     For a few steps, that takes far less time than to trace the graph of one.
     """
-    build = fitting.build
+    compile_model = fitting._compile
 
-    def build_eagerly(*arguments):
-        network, model = build(*arguments)
+    def compile_eagerly(task, model, *arguments):
+        compile_model(task, model, *arguments)
         model.run_eagerly = True
-        return network, model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "build", build_eagerly)
+        patch.setattr(fitting, "_compile", compile_eagerly)
         patch.setattr(provenance, "_revision", lambda: "1234")  # a commit may come between two trainings
         for place, value in SMALL[task].fewer.items() if task else ():
             patch.setattr(place, value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
-from keras_equivariant.training.recipes import get_recipe, list_recipes, with_jitter
+from keras_equivariant.training.recipes import get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.runs.commands import add_commands
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
@@ -88,6 +88,9 @@ def _parser() -> tuple[_Parser, list[str]]:
     command = commands.add_parser("fit", help="train, test and export a model")
     command.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"default: {list_recipes()[0]}")
     command.add_argument("--model", metavar="NAME", help="a model of the zoo, instead of the recipe's")
+    start = "train on from a run, a .keras or .weights.h5 file, or weights of the package, the head first"
+    command.add_argument("--weights", metavar="WEIGHTS", help=start)
+    command.add_argument("--freeze", action="store_true", default=None, help="with --weights: train only the head")
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
     command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
@@ -190,10 +193,12 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    fields = ("model", "epochs", "batch_size", "validation", "fitted_images", "seed", "precision", "jit")
-    changes = {field: getattr(arguments, field) for field in fields} | {"distribution": arguments.distribute}
+    fields = ("model", "weights", "freeze", "epochs", "batch_size", "validation", "fitted_images", "seed", "precision")
+    changes = {field: getattr(arguments, field) for field in (*fields, "jit")}
+    changes["distribution"] = arguments.distribute
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
     recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
+    recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe
     check_name("model", recipe.model, list_models())
     _check_data_dir(arguments.data_dir, recipe.dataset)
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")

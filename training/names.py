@@ -2,23 +2,59 @@
 
 import ast
 import difflib
+import glob
 import importlib.util
+import json
+import os
 import pathlib
 import re
 from collections.abc import Iterable
 
+from keras_equivariant.training.files import read_json
+
 
 def list_models() -> dict[str, str]:
     """The models of the zoo, each with one line on what it is, read without Keras."""
-    zoo = importlib.util.find_spec("keras_equivariant.zoo")
-    folders = (zoo and zoo.submodule_search_locations) or []
-    files = (file for folder in folders for file in pathlib.Path(folder).glob("*.py"))
+    files = _files_of_zoo("*.py")
     functions = (node for file in files for node in ast.parse(file.read_text("utf-8")).body)
     return {
         node.name: (ast.get_docstring(node) or "").partition("\n")[0]
         for node in sorted((node for node in functions if isinstance(node, ast.FunctionDef)), key=lambda n: n.name)
         if any(isinstance(decorator, ast.Name) and decorator.id == "register" for decorator in node.decorator_list)
     }
+
+
+def model_of_weights(weights: str, model: str) -> str:
+    """The model of the zoo that trained weights are of: that of a run, or of those with weights of that name the best.
+
+    Args:
+        weights: As in `keras_equivariant.zoo.create`.
+        model: The model of other weights, which do not tell, and of those by name, if it has such.
+
+    Raises:
+        ValueError: If there are no such weights.
+    """
+    cards = {path.stem.partition("-")[0]: path for path in _files_of_zoo(f"weights/*-{glob.escape(weights)}.json")}
+    if cards:
+        errors = {name: json.loads(path.read_text("utf-8"))["test_error"] for name, path in cards.items()}
+        return model if model in cards else min(errors, key=errors.__getitem__)
+    config = pathlib.Path(weights, "config.json")
+    if config.exists():
+        recipe = read_json(config).get("recipe")
+        return (recipe.get("model") if isinstance(recipe, dict) else None) or model
+    if not os.path.isfile(weights):
+        presets = sorted({path.stem.partition("-")[2] for path in _files_of_zoo("weights/*.json")})
+        raise ValueError(
+            f"`weights` must be one of {presets}, the folder of a finished run, or a .keras or .weights.h5 file. "
+            f"Received: weights={weights!r}"
+        )
+    return model
+
+
+def _files_of_zoo(pattern: str) -> list[pathlib.Path]:
+    zoo = importlib.util.find_spec("keras_equivariant.zoo")
+    folders = (zoo and zoo.submodule_search_locations) or []
+    return [file for folder in folders for file in pathlib.Path(folder).glob(pattern)]
 
 
 def check_name(what: str, name: str, known: Iterable[str]) -> None:

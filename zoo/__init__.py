@@ -9,7 +9,7 @@ from keras_equivariant.zoo.p4m_resnet import p4m_resnet26, p4m_resnet44, resnet2
 from keras_equivariant.zoo.pretrained import get_card, list_weights
 from keras_equivariant.zoo.registry import create, get_builder, list_models
 from keras_equivariant.zoo.rotated_mnist import p4cnn, p4cnn_rotation_pooling, z2cnn
-from keras_equivariant.zoo.small import default_model, p4_small, p4m_small, small
+from keras_equivariant.zoo.small_networks import default_model, p4_small, p4m_small, small
 from keras_equivariant.zoo.unet import p4m_unet, unet
 
 __all__ = [

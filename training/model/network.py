@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.zoo.features import split
 
 from keras_equivariant import zoo
 
@@ -36,15 +37,19 @@ def create_network(recipe: Recipe, inputs: tuple[int, ...], outputs: tuple[int, 
     Raises:
         ValueError: If the builder does not take the arguments, or the network does not fit the shapes.
     """
+    builder = inspect.signature(zoo.get_builder(recipe.model))
+    if recipe.weights is not None:  # what is not given is as trained
+        shapes = {"input_shape": tuple(inputs), "classes": outputs[-1]}
+        arguments = {**{key: shape for key, shape in shapes.items() if key in builder.parameters}, **arguments}
     arguments = {**arguments, **recipe.model_arguments}
     try:
-        inspect.signature(zoo.get_builder(recipe.model)).bind(**arguments)
+        builder.bind(**arguments)
     except TypeError as error:
         raise ValueError(
             f"`model` must be one for the recipe {recipe.name!r} and its arguments ({error}). "
             f"Received: model={recipe.model!r}"
         ) from None
-    network = zoo.create(recipe.model, **arguments)
+    network = zoo.create(recipe.model, weights=recipe.weights, **arguments)
     found, wanted = (network.input_shape[1:], network.output_shape[1:]), (tuple(inputs), tuple(outputs))
     if found != wanted:
         raise ValueError(
@@ -52,6 +57,17 @@ def create_network(recipe: Recipe, inputs: tuple[int, ...], outputs: tuple[int, 
             f"Received: model={recipe.model!r}, from {found[0]} to {found[1]}"
         )
     return network
+
+
+def freeze_body(network: keras.Model, frozen: bool = True) -> None:
+    """Lets only the head of a network be trained, or all of it.
+
+    Raises:
+        ValueError: If the network has no head.
+    """
+    _, head = split(network)
+    for layer in network.layers:
+        layer.trainable = not frozen or layer in head
 
 
 def in_float32(model: keras.Model) -> keras.Model:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import importlib
+import os
 import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
+from keras_equivariant.training.names import model_of_weights
 from keras_equivariant.training.recipes.recipe import Recipe
 
 _DEFAULT = "rotated_digits"  # the file that comes first; the others follow in alphabetical order
@@ -59,4 +61,23 @@ def with_jitter(recipe: Recipe, amounts: Sequence[float]) -> Recipe:
     return dataclasses.replace(recipe, augmentation=augmentation)
 
 
-__all__ = ["Recipe", "get_recipe", "list_recipes", "with_jitter"]
+def starting_from(recipe: Recipe, model: str | None = None) -> Recipe:
+    """A recipe as its weights ask for it: with the model that they are of, and the arguments that it was trained with.
+
+    Args:
+        recipe: A `Recipe` with `weights`.
+        model: Name of a model, or `None` for that of the weights.
+
+    Returns:
+        A `Recipe`, in which a path is absolute.
+
+    Raises:
+        ValueError: If there are no such weights.
+    """
+    weights = recipe.weights or ""
+    found = model_of_weights(weights, model or recipe.model)
+    path = os.path.abspath(weights) if os.path.exists(weights) else weights
+    return dataclasses.replace(recipe, model=model or found, model_arguments={}, weights=path)
+
+
+__all__ = ["Recipe", "get_recipe", "list_recipes", "starting_from", "with_jitter"]

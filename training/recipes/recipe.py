@@ -41,6 +41,9 @@ class Recipe:
             all hosts on JAX.
         task: What the network is for: a name of `keras_equivariant.training.tasks.list_tasks()`.
         published: The paper's figure for each model that it trained so, in the unit of the task's first figure.
+        weights: `None`, or trained weights to start from, as in `keras_equivariant.zoo.create`. The head is trained
+            first, alone, in a fifth of the epochs more, at least one; then all layers are.
+        freeze: With `weights`: only the head is trained.
         seed: Decides the initial weights, the order of the images and their transforms.
     """
 
@@ -67,6 +70,8 @@ class Recipe:
     distribution: str | None = None
     task: str = "classification"
     published: dict[str, float] = dataclasses.field(default_factory=dict)
+    weights: str | None = None
+    freeze: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -76,6 +81,8 @@ class Recipe:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"`seed` must be at least 0 and below 2**31. Received: seed={self.seed}")
+        if self.freeze and self.weights is None:
+            raise ValueError("`freeze` must be False without `weights`. Received: freeze=True, weights=None")
         for field, known in (("precision", PRECISIONS), ("distribution", DISTRIBUTIONS), ("task", list_tasks())):
             if getattr(self, field) not in known:
                 raise ValueError(

@@ -19,17 +19,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         run: The `RunFolder`.
+        seconds: Duration of what was trained before the first epoch.
 
     Attributes:
         history: List of dictionaries, one for each epoch: its number and its logs.
-        seconds: Duration of the saved epochs, including those of earlier processes.
+        seconds: Duration of the saved epochs, including those of earlier processes, and of what was trained before.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, seconds: float = 0.0) -> None:
         super().__init__()
         self._run = run
         self.history: list[dict[str, Any]] = []
-        self.seconds = 0.0
+        self.seconds = seconds
 
     def restore(self, model: keras.Model) -> int:
         """Restores a compiled model and the history from the checkpoint, if there is one.

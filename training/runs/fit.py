@@ -1,5 +1,6 @@
 """One training run, from the recipe to the report, for any task."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
 from keras_equivariant.training.model.devices import distributed, on_this_host, synchronise_batch_norm, workers
-from keras_equivariant.training.model.network import computing_in, in_float32, with_xla
+from keras_equivariant.training.model.network import computing_in, freeze_body, in_float32, with_xla
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.pictures.curves import save_figure
 from keras_equivariant.training.recipes import Recipe
@@ -59,7 +60,8 @@ def fit(
         if (labels := task.labels(data)) is not None:
             write_json(run.labels, labels)
         checkpoints = [
-            _train(task, model, recipe, part, preprocess, run) for (_, model), part in zip(built, parts, strict=True)
+            _train(task, network, model, recipe, part, preprocess, run)
+            for (network, model), part in zip(built, parts, strict=True)
         ]
     networks = [
         _finished(network, task, recipe, part, preprocess) for (network, _), part in zip(built, parts, strict=True)
@@ -100,9 +102,15 @@ def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Mode
     if recipe.reestimate_batch_norm:
         check_batch_norm(network)
     synchronise_batch_norm(model, recipe.distribution == "mirrored")
+    if recipe.freeze:
+        freeze_body(network)
+    _compile(task, model, recipe, part)
+    return network, model
+
+
+def _compile(task: Task, model: keras.Model, recipe: Recipe, part: Part) -> None:
     optimizer = build_optimizer(recipe, len(part.train) // recipe.batch_size)
     model.compile(optimizer, task.loss(recipe), metrics=list(task.metrics) or None, jit_compile=with_xla(recipe))
-    return network, model
 
 
 def _check_batch_size(recipe: Recipe, images: int) -> None:
@@ -114,12 +122,39 @@ def _check_batch_size(recipe: Recipe, images: int) -> None:
 
 
 def _train(
-    task: Task, model: keras.Model, recipe: Recipe, part: Part, preprocess: Preprocessing | None, run: RunFolder
+    task: Task,
+    network: keras.Model,
+    model: keras.Model,
+    recipe: Recipe,
+    part: Part,
+    preprocess: Preprocessing | None,
+    run: RunFolder,
 ) -> Checkpoint:
     """Trains the model of a part; returns its checkpoint, with the history and the seconds that it took."""
     folder = RunFolder(run.path / part.name)
-    folder.path.mkdir(exist_ok=True)
-    checkpoint = Checkpoint(folder)
+    seconds = 0.0
+    if recipe.weights is not None and not recipe.freeze and not folder.checkpoint.exists():
+        # A new head on trained layers would first spoil them. Its training has a checkpoint of its own to go on from.
+        first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5))
+        freeze_body(network)
+        _compile(task, model, first, part)
+        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head")).seconds
+        freeze_body(network, False)
+        _compile(task, model, recipe, part)
+    return _fit_epochs(task, model, recipe, part, preprocess, folder, seconds)
+
+
+def _fit_epochs(
+    task: Task,
+    model: keras.Model,
+    recipe: Recipe,
+    part: Part,
+    preprocess: Preprocessing | None,
+    folder: RunFolder,
+    seconds: float = 0.0,
+) -> Checkpoint:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(folder, seconds)
     done = checkpoint.restore(model)
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
@@ -145,7 +180,9 @@ def _finished(
     """A trained network as it is tested and saved: on this host alone, in 32 bits, with statistics of its own."""
     synchronise_batch_norm(network, False)
     network = on_this_host(network, recipe.distribution)
-    if recipe.reestimate_batch_norm:
+    if recipe.freeze:
+        freeze_body(network, False)
+    if recipe.reestimate_batch_norm and not recipe.freeze:
         batches = task.batches(recipe, part, preprocess, recipe.epochs)
         reestimate_batch_norm(network, batches.take(len(part.train) // recipe.batch_size))
     # 16 bits are for training: no two runtimes round them alike.

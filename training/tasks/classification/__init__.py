@@ -44,7 +44,7 @@ class Classification(Task[LabelledImages]):
 
     name = "classification"
     preprocessings = tuple(list_preprocessings())
-    reads = frozenset({"augmentation", "evaluation", "fitted_images", "validation"})
+    reads = frozenset({"augmentation", "evaluation", "fitted_images", "freeze", "validation", "weights"})
     figures = {
         "test_error": Figure("test error (%)"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
