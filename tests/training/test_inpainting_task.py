@@ -35,11 +35,29 @@ pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 
 def test_photographs(tmp_path):
     images = write_photographs(tmp_path)
-    for split, photographs in zip(("train", "test"), load(tmp_path), strict=True):
+    for split, photographs in zip(("train", "test"), load("photograph_crops", tmp_path), strict=True):
         assert sorted(map(tuple, photographs.sizes)) == sorted(SIZES)
         for start, (height, width) in zip(photographs.starts, photographs.sizes, strict=True):
             found = photographs.values[start : start + 3 * height * width].reshape(height, width, 3)
             assert any(np.array_equal(found, image) for (s, _), image in images.items() if s == split)
+    _, whole = load("photographs", tmp_path)
+    assert set(map(tuple, whole.sizes)) == {(128, 128)}
+    found = whole.values.reshape(-1, 128, 128, 3)
+    for (split, _), image in images.items():
+        if split == "test":
+            small = np.clip(tf.image.resize(image, (128, 128), antialias=True), 0, 255)
+            assert min(np.abs(found - small).max(axis=(1, 2, 3))) <= 0.5
+    batches = training_batches(whole, 2, 0, linear=True).take(2)
+    for inputs, targets in batches.as_numpy_iterator():
+        for shown, target in zip(inputs, targets, strict=True):
+            linear = np.asarray(RemoveGamma()(found.astype("float32") / 255))
+            both = [*linear, *linear[:, :, ::-1]]
+            errors = [
+                np.abs(target - (2 * centre(one[None])[0] - 1)).max() + abs(one - shown)[:32].max() for one in both
+            ]
+            assert min(errors) < 1e-5, "the whole photograph, mirrored or not, in linear RGB"
+    with pytest.raises(ValueError, match="`dataset` must be one of .*'photograph_crops'.*Received: dataset='photos'"):
+        load("photos", tmp_path)
 
 
 def test_erased_centres_take_the_mean_of_the_rest():
@@ -213,6 +231,16 @@ def test_the_ordinary_generator_does_not_follow_the_light():
     assert network(x).shape == (2, 64, 64, 3)
     assert np.abs(network(x).numpy()).max() <= 1
     assert np.isfinite(model.train_on_batch(x, random_array(2, 64, 64, 3))).all()
+
+
+def test_the_offset_generator_is_trained_in_linear_rgb():
+    recipe = small_recipe("inpainting", model_arguments={"filters": 6, "bottleneck": 9})
+    network, model = build(get_task("inpainting"), recipe, None, Part("", range(4)))
+    x = np.random.default_rng(0).uniform(0.1, 1, (2, 128, 128, 3)).astype("float32")
+    linear, srgb = (np.clip((np.asarray(m(x)) + 1) / 2, 0, 1) for m in (model.generator, network))
+    np.testing.assert_allclose(RemoveGamma()(srgb), linear, atol=1e-5)
+    assert np.abs(linear - srgb).max() > 0.05
+    assert {id(v) for v in model.generator.variables} == {id(v) for v in network.variables}
 
 
 def test_what_the_pictures_show():

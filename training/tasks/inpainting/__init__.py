@@ -40,6 +40,7 @@ from keras_equivariant import zoo
 from keras_equivariant.layers import ApplyGamma, LogRGB, RemoveGamma
 
 Data = tuple[Photographs, Photographs]  # to train on and to test on
+_LINEAR = "linear_centre"  # of the offset network, in linear RGB, in [-1, 1]
 
 
 class Inpainting(Task[Data]):
@@ -58,7 +59,7 @@ class Inpainting(Task[Data]):
     checked_images = 4
 
     def load(self, recipe: Recipe, data_dir: str | None) -> Data:
-        return load(data_dir)
+        return load(recipe.dataset, data_dir)
 
     def parts(self, data: Data) -> list[Part]:
         return [Part("", data[0])]
@@ -68,13 +69,16 @@ class Inpainting(Task[Data]):
         generator = create_network(recipe, (SIZE, SIZE, 3), (HOLE, HOLE, 3))
         inputs = keras.Input((SIZE, SIZE, 3))
         if recipe.preprocessing == "linear_log_rgb":
-            x = layers.Rescaling(0.5, 0.5)(generator(LogRGB()(inputs)))
-            outputs = layers.Rescaling(2.0, -1.0)(ApplyGamma()(x))
+            scaled = layers.Rescaling(1.0, name=_LINEAR)(generator(LogRGB()(inputs)))
+            outputs = layers.Rescaling(2.0, -1.0)(ApplyGamma()(layers.Rescaling(0.5, 0.5)(scaled)))
         else:
             outputs = generator(layers.Rescaling(2.0, -1.0)(ApplyGamma()(inputs)))
         return keras.Model(inputs, outputs, name="generator")
 
     def trainable(self, recipe: Recipe, network: keras.Model) -> keras.Model:
+        """Each network is trained, and judged, in the space that it draws in."""
+        if recipe.preprocessing == "linear_log_rgb":
+            network = keras.Model(network.input, network.get_layer(_LINEAR).output)
         config = recipe.loss["config"]
         discriminator = zoo.context_discriminator(config["discriminator_filters"])
         return Adversarial(network, discriminator, config["adversarial_weight"])
@@ -85,7 +89,8 @@ class Inpainting(Task[Data]):
     def batches(
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
-        return training_batches(part.train, recipe.batch_size, recipe.seed, epoch)
+        linear = recipe.preprocessing == "linear_log_rgb"
+        return training_batches(part.train, recipe.batch_size, recipe.seed, epoch, linear=linear)
 
     def examples(self, data: Data, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         crops = central_crops(data[0] if split == "train" else data[1], count)

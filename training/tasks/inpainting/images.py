@@ -1,4 +1,4 @@
-"""Crops of photographs, their centre erased."""
+"""Photographs of 128x128 pixels, resampled or cut out, their centre erased."""
 
 import dataclasses
 from typing import Any
@@ -10,6 +10,7 @@ from keras_equivariant.training.data import from_tfds
 from keras_equivariant.layers import RemoveGamma
 
 SIZE, HOLE = 128, 64
+DATASETS = ("photographs", "photograph_crops")
 _CENTRE = slice((SIZE - HOLE) // 2, (SIZE + HOLE) // 2)
 
 
@@ -33,10 +34,12 @@ class Photographs:
         return len(self.sizes)
 
 
-def load(data_dir: str | None = None) -> tuple[Photographs, Photographs]:
+def load(name: str, data_dir: str | None = None) -> tuple[Photographs, Photographs]:
     """Loads the photographs to train on and to test on.
 
     Args:
+        name: `"photographs"`, each resampled to 128x128 pixels as a whole, whatever its shape, as in the paper; or
+            `"photograph_crops"`, in full size, to be cut out of.
         data_dir: Folder of TFDS data sets, or `None` for that of TFDS. What is not yet prepared is made there from
             the folders `train` and `test` in `downloads/manual/photographs`.
 
@@ -44,15 +47,23 @@ def load(data_dir: str | None = None) -> tuple[Photographs, Photographs]:
         Two `Photographs`.
 
     Raises:
-        ValueError: If files are missing, unreadable, too small or black.
+        ValueError: If there is no such data set, or files are missing, unreadable, too small or black.
     """
+    if name not in DATASETS:
+        raise ValueError(f"`dataset` must be one of {list(DATASETS)}. Received: dataset={name!r}")
     from_tfds.import_tfds()
     from keras_equivariant.training.data.photographs import SPLITS
     from keras_equivariant.training.data.photographs import Photographs as Builder
 
     splits = from_tfds.load_arrays(Builder(data_dir=data_dir), list(SPLITS), data_dir, batch_size=None)
-    train, test = (Photographs.join([example["image"] for example in split]) for split in splits)
+    prepare = _resampled if name == "photographs" else np.asarray
+    train, test = (Photographs.join([prepare(example["image"]) for example in split]) for split in splits)
     return train, test
+
+
+def _resampled(image: np.ndarray) -> np.ndarray:
+    small = tf.image.resize(image, (SIZE, SIZE), antialias=True)
+    return np.rint(np.clip(small, 0, 255)).astype("uint8")
 
 
 def erase(images: Any) -> tf.Tensor:
@@ -76,9 +87,14 @@ def centre(images: Any) -> Any:
 
 
 def training_batches(
-    photographs: Photographs, batch_size: int, seed: int, initial_epoch: int = 0, parallel_calls: int | None = None
+    photographs: Photographs,
+    batch_size: int,
+    seed: int,
+    initial_epoch: int = 0,
+    parallel_calls: int | None = None,
+    linear: bool = False,
 ) -> tf.data.Dataset:
-    """Random crops, some of them mirrored, drawn anew in each epoch, without end.
+    """Random crops, some of them mirrored, drawn anew in each epoch, without end; of small photographs, all of them.
 
     They depend on the seed, the epoch and the index of the photograph only.
 
@@ -88,9 +104,11 @@ def training_batches(
         seed: int.
         initial_epoch: Number of the first epoch.
         parallel_calls: Number of threads that cut crops out; `None` lets tf.data decide.
+        linear: Whether the centres are in linear RGB too.
 
     Returns:
-        `tf.data.Dataset` of pairs: images in linear RGB with an erased centre, and the centre in sRGB, in [-1, 1].
+        `tf.data.Dataset` of pairs: images in linear RGB with an erased centre, and the centre in sRGB or in linear
+        RGB, in [-1, 1].
     """
     values, starts, sizes = (tf.constant(array) for array in dataclasses.astuple(photographs))
     count = len(photographs)
@@ -108,7 +126,12 @@ def training_batches(
 
     crops = tf.data.Dataset.counter(initial_epoch).flat_map(epoch_examples)
     crops = crops.map(cropped, parallel_calls or tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    return crops.map(_input_and_target, parallel_calls or tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def input_and_target(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        light = _linear(images)
+        return erase(light), 2 * centre(light if linear else tf.cast(images, tf.float32) / 255) - 1
+
+    return crops.map(input_and_target, parallel_calls or tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def central_crops(photographs: Photographs, count: int | None = None) -> np.ndarray:
@@ -129,7 +152,3 @@ def _crop(values: tf.Tensor, start: tf.Tensor, size: tf.Tensor, place: tf.Tensor
 
 def _linear(images: tf.Tensor) -> tf.Tensor:
     return RemoveGamma()(tf.cast(images, tf.float32) / 255)
-
-
-def _input_and_target(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return erase(_linear(images)), centre(2 * tf.cast(images, tf.float32) / 255 - 1)
