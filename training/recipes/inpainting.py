@@ -7,9 +7,9 @@
 
 The photographs are those of a folder, each resampled to 128x128 pixels as a whole, as in the paper. The recipes that
 end in `_crops` cut 128x128 pixels out of them instead. The loss of the offset networks is in linear RGB, that of the
-ordinary ones in sRGB, both scaled to [-1, 1]. Published ratios on Paris StreetView, under the light, at saturation 0, 0.5 and
-0.9: original 17.65, 18.44, 19.05; offset 17.67, 18.68, 19.78 dB. The small networks have half as many channels and a
-bottleneck of 510 features: for one processor.
+ordinary ones in sRGB, both scaled to [-1, 1]. Published ratios on Paris StreetView, under the light, at saturation 0,
+0.5 and 0.9: original 17.65, 18.44, 19.05; offset 17.67, 18.68, 19.78 dB. The small networks have half as many channels
+and a bottleneck of 510 features: for one processor.
 """
 
 from typing import Any
