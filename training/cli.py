@@ -94,6 +94,9 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
     command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
+    preprocessing = "instead of the recipe's, such as grey_world, shades_of_grey or estimated_light"
+    command.add_argument("--preprocessing", metavar="NAME", help=preprocessing)
+    command.add_argument("--estimator", metavar="RUN", help="a run that estimates the light, for estimated_light")
     fitted = "training images whose statistics standardise; default: all, or 1,000 if they stay in files"
     command.add_argument("--fitted-images", type=int, metavar="N", help=fitted)
     amounts = "amounts of colour jitter (brightness, contrast, saturation, hue), of a recipe that has it"
@@ -193,7 +196,19 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    fields = ("model", "weights", "freeze", "epochs", "batch_size", "validation", "fitted_images", "seed", "precision")
+    fields = (
+        "model",
+        "weights",
+        "freeze",
+        "epochs",
+        "batch_size",
+        "validation",
+        "preprocessing",
+        "estimator",
+        "fitted_images",
+        "seed",
+        "precision",
+    )
     changes = {field: getattr(arguments, field) for field in (*fields, "jit")}
     changes["distribution"] = arguments.distribute
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)

@@ -14,7 +14,8 @@ def images(tensorflow_backend):
     return abs(random_array(40, 5, 5, 3)).clip(0, 1)
 
 
-@pytest.mark.parametrize("name", list_preprocessings())
+# The light that a network estimates has a test in test_balance.py.
+@pytest.mark.parametrize("name", [name for name in list_preprocessings() if name != "estimated_light"])
 def test_saved_and_loaded(name, images, tmp_path):
     preprocess = fit_preprocessing(name, images)
     save_preprocessing(tmp_path / "preprocessing.npz", preprocess)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from keras_equivariant.training.files import replacing
+from keras_equivariant.training.input.balance import EstimatedLight, GreyWorld, ShadesOfGrey
 from keras_equivariant.training.input.coloured_light import StandardisedLogRGB, colour_statistics
 from keras_equivariant.training.input.zca import ContrastZca
 
@@ -61,7 +62,14 @@ class Standardise:
         return (images - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
 
 
-_PREPROCESSINGS = {"standardise": Standardise, "log_rgb": StandardisedLogRGB, "contrast_zca": ContrastZca}
+_PREPROCESSINGS: dict[str, Any] = {
+    "standardise": Standardise,
+    "log_rgb": StandardisedLogRGB,
+    "contrast_zca": ContrastZca,
+    "grey_world": GreyWorld,
+    "shades_of_grey": ShadesOfGrey,
+    "estimated_light": EstimatedLight,
+}
 
 
 def list_preprocessings() -> list[str]:
@@ -69,21 +77,25 @@ def list_preprocessings() -> list[str]:
     return list(_PREPROCESSINGS)
 
 
-def fit_preprocessing(name: str, images: np.ndarray | Iterable[np.ndarray]) -> Preprocessing:
+def fit_preprocessing(
+    name: str, images: np.ndarray | Iterable[np.ndarray], estimator: str | None = None
+) -> Preprocessing:
     """Fits a preprocessing on training images.
 
     Args:
         name: One of `list_preprocessings()`.
         images: Float array `(n, height, width, channels)` between 0 and 1, or such arrays one after the other.
+        estimator: Folder of a run that estimates the light, for `"estimated_light"`.
 
     Returns:
         A function of a batch of such images, with an attribute `background`.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or there is no such run.
     """
     check_preprocessing(name)
-    return _PREPROCESSINGS[name].fit([images] if isinstance(images, np.ndarray) else images)
+    arguments = {"estimator": estimator} if name == "estimated_light" else {}
+    return _PREPROCESSINGS[name].fit([images] if isinstance(images, np.ndarray) else images, **arguments)
 
 
 def check_preprocessing(name: str, known: tuple[str, ...] = tuple(_PREPROCESSINGS)) -> None:

@@ -28,6 +28,7 @@ class Recipe:
         loss: Configuration of a Keras loss.
         validation: Number of training images that are held out to watch the training; 0 for none.
         preprocessing: Name of what is done to the images first, fitted on the training set.
+        estimator: Folder of a run that estimates the light, for the preprocessing `"estimated_light"`; else `None`.
         fitted_images: Number of training images that the preprocessing is fitted on; `None` for all that are in memory,
             or 1,000 of those that stay in files.
         augmentation: Names of random transforms of the training images; `{"class_name": name, "config": {...}}` for one
@@ -61,6 +62,7 @@ class Recipe:
     )
     validation: int = 0
     preprocessing: str = "standardise"
+    estimator: str | None = None
     fitted_images: int | None = None
     augmentation: tuple[str | dict[str, Any], ...] = ()
     evaluation: str = "plain"

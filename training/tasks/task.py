@@ -94,8 +94,8 @@ class Task(abc.ABC, Generic[Data]):
         name: What recipes call it; also its folder.
         preprocessings: Names that `Recipe.preprocessing` may take. For those of `list_preprocessings()`,
             `fit_preprocessing` returns one, which is stored with the run; the others are part of the network.
-        reads: The fields `augmentation`, `evaluation`, `fitted_images`, `freeze`, `validation` and `weights` of a
-            recipe, as far as the task reads them. The others must stay at their defaults.
+        reads: The fields `augmentation`, `estimator`, `evaluation`, `fitted_images`, `freeze`, `validation` and
+            `weights` of a recipe, as far as the task reads them. The others must stay at their defaults.
         figures: Numbers of `metrics.json` for tables, by their keys. The first is the test error or the like.
         higher_is_better: Whether a higher first figure is the better one.
         curves: Learning curves.
@@ -125,7 +125,7 @@ class Task(abc.ABC, Generic[Data]):
         for name in recipe.augmentation:
             get_augmentation(name)
         defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
-        optional = {"augmentation", "evaluation", "fitted_images", "freeze", "validation", "weights"}
+        optional = {"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"}
         for field in sorted(optional - self.reads):
             if getattr(recipe, field) != defaults[field]:
                 raise ValueError(

@@ -44,7 +44,7 @@ class Classification(Task[LabelledImages]):
 
     name = "classification"
     preprocessings = tuple(list_preprocessings())
-    reads = frozenset({"augmentation", "evaluation", "fitted_images", "freeze", "validation", "weights"})
+    reads = frozenset({"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"})
     figures = {
         "test_error": Figure("test error (%)"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
@@ -56,6 +56,11 @@ class Classification(Task[LabelledImages]):
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)
         get_evaluation(recipe.evaluation)
+        if (recipe.estimator is not None) != (recipe.preprocessing == "estimated_light"):
+            raise ValueError(
+                "`estimator` must go with the preprocessing 'estimated_light', and with no other. "
+                f"Received: estimator={recipe.estimator!r}, preprocessing={recipe.preprocessing!r}"
+            )
 
     def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
         return datasets.load(recipe.dataset, data_dir).hold_out(recipe.validation)
@@ -67,7 +72,7 @@ class Classification(Task[LabelledImages]):
         return list(data.names or map(str, range(data.classes)))
 
     def fit_preprocessing(self, recipe: Recipe, data: LabelledImages) -> Preprocessing:
-        return fit_preprocessing(recipe.preprocessing, data.train.parts(recipe.fitted_images))
+        return fit_preprocessing(recipe.preprocessing, data.train.parts(recipe.fitted_images), recipe.estimator)
 
     def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
         return create_network(recipe, data.train.first(1).images.shape[1:], (data.classes,))
