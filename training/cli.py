@@ -4,6 +4,7 @@ Help and refusals shall take no time: what is imported here, before the argument
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
-from keras_equivariant.training.recipes import get_recipe, list_recipes, starting_from, with_jitter
+from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.runs.commands import add_commands
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
@@ -104,7 +105,8 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--seed", type=int, metavar="N", help="default: 0")
     command.add_argument("--precision", metavar="NAME", help="float32 (default), mixed_bfloat16 or float64")
     command.add_argument("--jit", action="store_true", default=None, help="compile the training step with XLA")
-    command.add_argument("--distribute", metavar="NAME", help="mirrored (TensorFlow, one host) or jax (any hosts)")
+    hosts = "mirrored (TensorFlow, one host) or jax (any hosts)"
+    command.add_argument("--distribute", metavar="NAME", dest="distribution", help=hosts)
     command.add_argument("--output", metavar="DIR", help="folder of the run; default: runs/RECIPE-MODEL-SEED")
     resume = "go on with an interrupted run in that folder, or with a finished one for more epochs"
     command.add_argument("--resume", action="store_true", help=resume)
@@ -196,21 +198,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    fields = (
-        "model",
-        "weights",
-        "freeze",
-        "epochs",
-        "batch_size",
-        "validation",
-        "preprocessing",
-        "estimator",
-        "fitted_images",
-        "seed",
-        "precision",
-    )
-    changes = {field: getattr(arguments, field) for field in (*fields, "jit")}
-    changes["distribution"] = arguments.distribute
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    changes = {name: value for name, value in vars(arguments).items() if name in fields}
     recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
     recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
     recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe

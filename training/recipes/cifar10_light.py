@@ -13,8 +13,8 @@ and 123. Each run is tested under lights of random hue and saturations from 0 to
 test errors at saturation 0, 0.5 and 0.9: original 8.67, 12.6, 29.0; jitter 9.20, 9.91, 11.9; colours balanced 9.19,
 9.43, 11.0; offset 8.88, 8.85, 9.29 %. The paper balances by a network of 54 million parameters, pretrained on ImageNet,
 which cannot be had; in its place are grey world, shades of grey, and a network that a run of `colorchecker` or
-`colorchecker_original` has trained. The full schedule has not been run here: it takes most of a day on two CPU cores. For a short one, equal
-for all, add `--epochs 12` to each: the learning rate then falls after 6 and after 9.
+`colorchecker_original` has trained. The full schedule has not been run here: it takes most of a day on two CPU cores.
+For a short one, equal for all, add `--epochs 12` to each: the learning rate then falls after 6 and after 9.
 
 The paper's weight decay of 1e-4 is part of the gradient. Keras takes it off the weights instead, so that momentum 0.9
 does not add it up ten times: hence 1e-3.
