@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Tensor
 

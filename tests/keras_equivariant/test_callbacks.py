@@ -135,7 +135,7 @@ def test_dictionaries_of_inputs():
     )
     x = {"first": X, "second": X[:, :2]}
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=COMPILES)
-    history = model.fit(x, LABELS, verbose=0, callbacks=[DiffusionSpectralEntropy(x, clusters=3)]).history
+    history = model.fit(x, LABELS, verbose=0, callbacks=[DiffusionSpectralEntropy(x, sigma=10.0, clusters=3)]).history
     both = np.concatenate([X, X[:, :2]], axis=1)
     assert abs(history["dse"][0] - diffusion_spectral_entropy(both)) < 1e-6
 
