@@ -36,8 +36,8 @@ class DiffusionSpectralEntropy(keras.callbacks.Callback):
             stands for the input of the classification head, which is the last layer with a kernel in the order of the
             model's layers.
         every: Measure after every so many epochs, the first included.
-        sigma: Width of the Gaussian kernel, in the units of the embedding; or `"median"` for the median distance between
-            the points, each time anew, which suits every network and every epoch. A number, such as the 10 of
+        sigma: Width of the Gaussian kernel, in the units of the embedding; or `"median"` for the median distance
+            between the points, each time anew, which suits every network and every epoch. A number, such as the 10 of
             `diffusion_spectral_entropy`, compares epochs on one scale; but where all distances are far below it, as in
             a small network, the curve is flat: all points look like one.
         t: Diffusion time, any positive number.
