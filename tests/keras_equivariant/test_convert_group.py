@@ -218,8 +218,8 @@ def test_what_is_uneven_is_named_once_at_the_callers_line_and_made_exact():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         converted = to_group_equivariant(model, "p4m", weights="copy")
-    (warning,) = caught
-    assert warning.filename == __file__ and issubclass(warning.category, EquivarianceWarning)
+    (warning,) = [one for one in caught if issubclass(one.category, EquivarianceWarning)]
+    assert warning.filename == __file__
     assert "uneven, third, shortcut treat" in str(warning.message)
     assert equivariance_error(converted, x, "p4m") > 1e-2
     exact = to_group_equivariant(model, "p4m", weights="copy", exact=True)
@@ -246,7 +246,7 @@ def test_exact_sizes():
     assert exact_sizes(strided(16, padding=1), range(10, 30)) == [13, 17, 21, 25, 29]
     for size in (13, 17):
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", EquivarianceWarning)
             converted = scrambled(to_group_equivariant(strided(size, padding=1), "p4m"))
         assert equivariance_error(converted, random_array(2, size, size, 2), "p4m") < 1e-5
     scaled = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), include_top=False, pooling="avg")
