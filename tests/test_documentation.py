@@ -15,8 +15,8 @@ PLACEHOLDERS = {"N": "3", "RECIPE": "rotated_digits", "NAME": "clusters"}
 
 
 def run_code_blocks(page):
-    """Runs them as one program from top to bottom and returns its names; `images` are there, as the text says."""
-    names = {"images": IMAGES}
+    """Runs them as one program from top to bottom and returns its names; `images` and `labels` are there."""
+    names = {"images": IMAGES, "labels": np.arange(len(IMAGES))}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S):
         exec(compile(block, page, "exec"), names)  # noqa: S102
     return names
@@ -32,12 +32,16 @@ def test_page_on_export(tensorflow_backend):
     assert run_code_blocks("docs/export.md")["logits"].shape == (2, 10)
 
 
+def test_page_on_trained_weights(tensorflow_backend):
+    assert run_code_blocks("docs/pretrained.md")["model"].output_shape == (None, 5)
+
+
 def test_page_on_normalisation(tensorflow_backend):
     assert run_code_blocks("docs/normalisation.md")["x"].shape == (2, 33, 33, 6, 16)
 
 
 def test_no_other_page_has_code():
-    tested = {"README.md", "export.md", "normalisation.md"}
+    tested = {"README.md", "export.md", "normalisation.md", "pretrained.md"}
     assert {page.name for page in PAGES if "```python" in page.read_text()} == tested
 
 
