@@ -1,4 +1,4 @@
-"""The squared error of the classic networks, and the angular error of estimated light."""
+"""The squared error of the classic networks, the angular error of estimated light, and a loss of masks."""
 
 from typing import Any
 
@@ -143,3 +143,66 @@ class ReproductionAngularError(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return reproduction_angular_error(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class CrossentropyAndDice(keras.losses.Loss):
+    """Cross-entropy of the classes of pixels, plus one minus the Dice coefficient of each class.
+
+        L = mean over pixels of -log p(class of the pixel) + mean over classes of (1 - 2 |p t| / (|p| + |t|))
+
+    with the probabilities p, the softmax of the logits, the targets t, 0 or 1, and sums |.| over all pixels of the
+    batch. The first part is steady from the start; the second counts a rare class as much as a frequent one. A class
+    that the batch does not show counts in the first part only.
+
+    Args:
+        ignore_class: int, the label of pixels that do not count, or `None`.
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: As in `keras.losses.Loss`.
+
+    Input shape:
+        Integer labels `(batch, height, width)` and logits `(batch, height, width, classes)`.
+
+    Raises:
+        ValueError: When called, if the shapes do not go together.
+
+    Example:
+
+    >>> loss = CrossentropyAndDice()(np.array([[[0, 1]]]), np.array([[[[9.0, 0.0], [0.0, 9.0]]]]))
+    >>> print(f"{float(loss):.4f}")
+    0.0002
+
+    Reference:
+        [Milletari et al., 2016](https://arxiv.org/abs/1606.04797), section 3, with sums in place of sums of squares.
+    """
+
+    def __init__(
+        self,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "crossentropy_and_dice",
+        dtype: DType = None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.ignore_class = ignore_class
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        check_same_shape(y_true, y_pred[..., 0])
+        labels = ops.cast(y_true, "int32")
+        counted = ops.ones_like(labels) if self.ignore_class is None else ops.not_equal(labels, self.ignore_class)
+        counted = ops.expand_dims(ops.cast(counted, y_pred.dtype), -1)
+        # The label of pixels that do not count may be none of the classes.
+        target = counted * ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
+        probability = counted * ops.softmax(y_pred)
+        pixels = tuple(range(1, len(y_pred.shape) - 1))
+        counts = ops.maximum(ops.sum(counted, axis=(*pixels, -1)), 1)
+        entropy = -ops.sum(target * ops.log_softmax(y_pred), axis=(*pixels, -1)) / counts
+        shown = ops.sum(target, axis=(0, *pixels))
+        overlap = 2 * ops.sum(target * probability, axis=(0, *pixels))
+        dice = overlap / ops.maximum(shown + ops.sum(probability, axis=(0, *pixels)), keras.config.epsilon())
+        there = ops.cast(shown > 0, y_pred.dtype)
+        return entropy + ops.sum(there * (1 - dice)) / ops.maximum(ops.sum(there), 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ignore_class": self.ignore_class}

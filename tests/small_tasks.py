@@ -63,6 +63,14 @@ SMALL = {
             "keras_equivariant.training.data.drawn_discs._SIZES": {"train": 60, "validation": 10, "test": 20},
         },
     ),
+    "segmentation": Small(
+        "drawn_cells",
+        {"model": "unet", "model_arguments": {"input_shape": (32, 32, 1), "filters": 2, "depth": 1}, "batch_size": 8},
+        fewer={
+            "keras_equivariant.training.data.drawn_cells._COUNTS": {"train": 2, "validation": 1, "test": 2},
+            "keras_equivariant.training.data.drawn_cells._SIZES": (34, 48),
+        },
+    ),
 }
 
 

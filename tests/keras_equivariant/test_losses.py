@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import random_array, to_numpy
 
-from keras_equivariant.losses import HalvedSquaredError, SparseHalvedSquaredError
+from keras_equivariant.losses import CrossentropyAndDice, HalvedSquaredError, SparseHalvedSquaredError
 
 
 def targets(labels, low=-1.0, high=1.0):
@@ -61,3 +61,42 @@ def test_targets_are_not_broadcast():
     for shape in ((5, 4), (4, 1), (5,)):
         with pytest.raises(ValueError, match="`y_true` must have the shape of `y_pred`. Received: shapes"):
             HalvedSquaredError()(np.ones(shape), np.ones((5, 3)))
+
+
+def crossentropy_and_dice(labels, logits, ignored=None):
+    """Per pattern, in 64 bits: the entropy over its own pixels, and Dice of the whole batch, over the classes in it."""
+    p = np.exp(logits.astype("float64"))
+    p /= p.sum(axis=-1, keepdims=True)
+    counted = labels != ignored
+    entropy = [
+        -np.log([q[k] for q, k in zip(p[i][c], labels[i][c], strict=True)]).mean() for i, c in enumerate(counted)
+    ]
+    dice = []
+    for k in np.unique(labels[counted]):
+        t, q = (labels == k)[counted], p[..., k][counted]
+        dice.append(1 - 2 * q[t].sum() / (t.sum() + q.sum()))
+    return np.array(entropy) + np.mean(dice)
+
+
+@pytest.mark.parametrize("ignored", [None, -1, 2])
+def test_masks(ignored):
+    logits = random_array(3, 4, 5, 4)
+    labels = np.random.default_rng(0).integers(0, 3, (3, 4, 5))  # class 3 is never shown
+    labels[0, :2] = labels[0, :2] if ignored is None else ignored
+    loss = CrossentropyAndDice(ignored, reduction=None)
+    np.testing.assert_allclose(
+        to_numpy(loss(labels, logits)), crossentropy_and_dice(labels, logits, ignored), rtol=1e-5
+    )
+    mean = keras.losses.deserialize(keras.losses.serialize(CrossentropyAndDice(ignored)))
+    assert mean.ignore_class == ignored
+    expected = crossentropy_and_dice(labels, logits, ignored).mean()
+    assert float(mean(labels, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_masks_of_which_nothing_counts_and_perfect_ones():
+    logits = random_array(2, 3, 3, 2)
+    assert float(CrossentropyAndDice(-1)(np.full((2, 3, 3), -1), logits)) == 0
+    labels = np.random.default_rng(0).integers(0, 2, (2, 3, 3))
+    assert float(CrossentropyAndDice()(labels, 100 * np.eye(2, dtype="float32")[labels])) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="must have the shape"):
+        CrossentropyAndDice()(labels[:, :2], logits)

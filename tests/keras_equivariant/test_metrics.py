@@ -108,3 +108,102 @@ def test_shapes_and_types():
             metrics.reproduction_angular_error(lights, np.ones((2, 3)))
     with pytest.raises(ValueError, match="`y_pred` must be colours"):
         losses.ReproductionAngularError()(np.ones((2, 4)), np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("ignored", [None, -1])
+def test_dice_and_iou(ignored):
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 3, (2, 4, 6, 5))
+    true[:, 0] = true[:, 0] if ignored is None else ignored
+    counted = true != ignored
+    hits = [((true == k) & (predicted == k)).sum() for k in range(4)]
+    sizes = [(true == k).sum() + ((predicted == k) & counted).sum() for k in range(4)]
+    dice, iou = (
+        metric(4, ignore_class=ignored, sparse_y_pred=True) for metric in (metrics.Dice, metrics.IntersectionOverUnion)
+    )
+    for metric in (dice, iou):
+        for half in (slice(2), slice(2, 4)):  # the class 3 is neither there nor predicted
+            metric.update_state(true[half], predicted[half])
+    expected = [2 * h / s if s else np.nan for h, s in zip(hits, sizes, strict=True)]
+    np.testing.assert_allclose(dice.by_class(), expected)
+    assert float(dice.result()) == pytest.approx(np.nanmean(expected), rel=1e-6)
+    expected = [h / (s - h) if s else np.nan for h, s in zip(hits, sizes, strict=True)]
+    np.testing.assert_allclose(iou.by_class(), expected)
+    assert float(iou.result()) == pytest.approx(np.nanmean(expected), rel=1e-6)
+    again = keras.metrics.deserialize(keras.metrics.serialize(dice))
+    assert type(again) is metrics.Dice and again.get_config() == dice.get_config()
+
+
+def test_dice_of_scores():
+    metric = metrics.Dice(3, sparse_y_pred=False)
+    metric.update_state(np.array([0, 1, 2]), np.array([[5.0, 1, 0], [2, 1, 0], [0, 1, 3]]))
+    np.testing.assert_allclose(metric.by_class(), [2 / 3, 0, 1])
+
+
+def label_image(*boxes, size=(20, 20)):
+    image = np.zeros(size, int)
+    for number, (rows, columns) in enumerate(boxes, start=1):
+        image[slice(*rows), slice(*columns)] = 3 * number
+    return image
+
+
+def test_average_precision_by_hand():
+    true = label_image(((0, 4), (0, 5)), ((6, 10), (0, 5)), ((12, 16), (0, 5)))
+    # IoU 1, then 16 of 20 cells, 0.8, then 8 of 20, 0.4, and one beside it all.
+    predicted = label_image(((6, 10), (0, 4)), ((0, 4), (0, 5)), ((12, 16), (0, 2)), ((12, 16), (10, 15)))
+    metric = metrics.AveragePrecision((0.3, 0.5, 0.8, 0.81, 1.0))
+    metric.update_state(true, predicted)
+    np.testing.assert_allclose(metric.by_threshold(), [3 / 4, 2 / 5, 2 / 5, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(metric.f1_by_threshold(), [6 / 7, 4 / 7, 4 / 7, 2 / 7, 2 / 7])
+    assert float(metric.result()) == pytest.approx(np.mean([3 / 4, 2 / 5, 2 / 5, 1 / 6, 1 / 6]), rel=1e-6)
+    metric.update_state(
+        np.stack([true, true]), np.stack([true, np.zeros_like(true)])
+    )  # counts, not their ratios, add up
+    np.testing.assert_allclose(metric.by_threshold()[1], (2 + 3 + 0) / (5 + 3 + 3))
+    metric.reset_state()
+    np.testing.assert_array_equal(metric.by_threshold(), 1)
+
+
+def test_no_object_is_in_two_pairs():
+    """At small thresholds, one predicted object overlaps two true ones, and these in turn two predicted ones."""
+    true = label_image(((0, 2), (0, 10)), ((2, 4), (0, 10)))
+    predicted = label_image(((0, 4), (0, 6)), ((0, 2), (6, 10)))
+    metric = metrics.AveragePrecision((0.3,))
+    metric.update_state(
+        true, predicted
+    )  # the first true one has 12 cells of 32 in common with one, 8 of 20 with another
+    np.testing.assert_allclose(metric.by_threshold(), [2 / 2])
+    metric = metrics.AveragePrecision((0.3,))
+    metric.update_state(true, label_image(((0, 4), (0, 6))))
+    np.testing.assert_allclose(metric.by_threshold(), [1 / 2])
+
+
+def test_average_precision_turns_and_is_stored():
+    rng = np.random.default_rng(0)
+    true, predicted = np.kron(rng.integers(0, 9, (2, 6, 6)), np.ones((4, 4), int))
+    found = []
+    for change in (lambda x: x, np.rot90, np.transpose):
+        metric = metrics.AveragePrecision()
+        metric.update_state(change(true), change(np.roll(true, 1, axis=1)))
+        found.append(metric.by_threshold())
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert 0 < found[0].mean() < 1
+    again = keras.metrics.deserialize(keras.metrics.serialize(metrics.AveragePrecision((0.6, 0.7), name="ap")))
+    assert (again.thresholds, again.name) == ([0.6, 0.7], "ap")
+
+
+@pytest.mark.parametrize("shapes", [((4, 4), (4, 5)), ((4,), (4,))])
+def test_label_images_of_other_shapes(shapes):
+    with pytest.raises(
+        ValueError, match="must be integers .height, width., or batches of them, of one shape. Received"
+    ):
+        metrics.AveragePrecision().update_state(*(np.zeros(shape, int) for shape in shapes))
+
+
+def test_bad_label_images_and_thresholds():
+    with pytest.raises(ValueError, match="must be integers .*Received: float64 .4, 4. and int64"):
+        metrics.AveragePrecision().update_state(np.zeros((4, 4)), np.zeros((4, 4), int))
+    for thresholds in [(), (0.0, 0.5), (1.1,)]:
+        with pytest.raises(ValueError, match="`thresholds` must be above 0 and up to 1. Received: thresholds="):
+            metrics.AveragePrecision(thresholds)

@@ -302,7 +302,7 @@ def test_files_name_nothing_of_ours_nor_what_is_private_to_keras(build, tmp_path
     assert "keras.src" not in json.dumps(config)
 
 
-@pytest.mark.parametrize("name", sorted({*zoo.list_models()} - {"p4m_unet"}))
+@pytest.mark.parametrize("name", zoo.list_models())
 def test_networks_of_the_zoo(name, tensorflow_backend):
     """In 64 bits, where the rounding of many layers hides nothing; but `Rescaling` has its factor in 32."""
     model = small_network(name, "float64")

@@ -145,7 +145,8 @@ def test_a_prediction(loaded):
     assert prediction.text and prediction.values and not {"file", "picture"} & set(prediction.values)
     if prediction.picture is not None:
         assert prediction.picture.shape[2] == 3
-        assert 0 <= prediction.picture.min() and prediction.picture.max() <= 1
+        largest = 255 if prediction.picture.dtype == np.uint8 else 1
+        assert 0 <= prediction.picture.min() and prediction.picture.max() <= largest
 
 
 def test_what_a_task_does_not_read_must_stay_as_it_is(name, tmp_path):

@@ -37,7 +37,7 @@ _LOADERS = {
     "stl10": _tfds("stl10"),
     "imagenet2012": _of("from_tfds", "stream", "imagenet2012"),
 }
-_WITHOUT_FOLDER = ("digits", "drawn_discs")
+_WITHOUT_FOLDER = ("digits", "drawn_cells", "drawn_discs")
 
 
 def list_datasets() -> list[str]:

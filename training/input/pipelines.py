@@ -59,7 +59,7 @@ def training_batches(
             f"`batch_size` must be a multiple of the number of processes. "
             f"Received: batch_size={batch_size}, workers={workers}"
         )
-    transforms = _Transforms(augmentation, preprocess, targets, outside)
+    transforms = Transforms(augmentation, preprocess, targets, outside)
     transforms.check(split)
     used = len(split) - len(split) % batch_size
     epochs = tf.data.Dataset.counter(initial_epoch).map(lambda epoch: tf.stack([tf.constant(seed, tf.int64), epoch]))
@@ -71,7 +71,7 @@ def training_batches(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-class _Transforms:
+class Transforms:
     """The transforms of training images and the preprocessing between them, in the order in which they apply."""
 
     def __init__(self, names: Any, preprocess: Any, targets: str, outside: int) -> None:
@@ -139,7 +139,7 @@ class _Transforms:
 
 
 def _gathered(
-    split: Any, transforms: _Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
+    split: Any, transforms: Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
 ) -> tf.data.Dataset:
     """Batches of images in memory."""
     if transforms.decode:
@@ -163,7 +163,7 @@ def _gathered(
 
 
 def _streamed(
-    split: Any, transforms: _Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
+    split: Any, transforms: Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
 ) -> tf.data.Dataset:
     """Batches of images that are read and decoded on the way."""
 

@@ -10,6 +10,7 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.zoo.features import split
 
 from keras_equivariant import zoo
+from keras_equivariant.typing import Shape
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy("float32")
 
 
-def create_network(recipe: Recipe, inputs: tuple[int, ...], outputs: tuple[int, ...], **arguments: Any) -> keras.Model:
+def create_network(recipe: Recipe, inputs: Shape, outputs: Shape, **arguments: Any) -> keras.Model:
     """Builds the network that a recipe names.
 
     Args:

@@ -59,8 +59,9 @@ def predict(
 ) -> tuple[dict[str, str], list[str]]:
     """Asks the model of a finished run about pictures, and writes what it says into a folder.
 
-    The folder gets `predictions.csv`, `predictions.png` with the first pictures and what is said of them, and the
-    pictures that belong to the predictions, if there are any, as PNG files of 8 bits.
+    The folder gets `predictions.csv`, `predictions.png` with the first pictures and what is said of them, the pictures
+    that belong to the predictions, if there are any, as PNG files of 8 bits, their masks in `masks/` as PNG files of 16
+    bits, and `objects.csv`, a table of the objects in them.
 
     Args:
         run: Folder of the run.
@@ -83,17 +84,23 @@ def predict(
     first = next(predictions, None)
     if first is None:
         raise ValueError(f"One picture or more must be readable. Received: {len(unreadable)}, such as {unreadable[0]}")
-    rows, names, shown, texts = [], {"predictions"}, [], {}
+    rows, objects, names, shown, texts = [], [], {"predictions"}, [], {}
     with replacing(output) as partial:
         partial.mkdir(parents=True)
         for file, image, prediction in itertools.chain([first], predictions):
             row = {"file": str(file), **prediction.values}
-            if prediction.picture is not None:
+            if prediction.picture is not None or prediction.mask is not None:
                 numbered = itertools.chain([file.stem], (f"{file.stem}-{i}" for i in itertools.count(2)))
                 name = next(name for name in numbered if name.lower() not in names)
                 names.add(name.lower())
-                row["picture"] = f"{name}.png"
-                _write_png(partial / row["picture"], prediction.picture)
+                if prediction.picture is not None:
+                    row["picture"] = f"{name}.png"
+                    _write_png(partial / row["picture"], _in_bytes(prediction.picture))
+                if prediction.mask is not None:
+                    row["mask"] = f"masks/{name}.png"
+                    (partial / "masks").mkdir(exist_ok=True)
+                    _write_png(partial / row["mask"], prediction.mask.astype("uint16")[..., None])
+            objects += [{"file": str(file), **found} for found in prediction.objects]
             rows.append(row)
             texts[str(file)] = prediction.text
             if len(shown) < SHOWN:
@@ -102,6 +109,8 @@ def predict(
             print(f"\r{len(rows) + len(unreadable)} of {len(files)} pictures", end="", file=sys.stderr, flush=True)
         print(f"\r{len(files)} of {len(files)} pictures", file=sys.stderr)
         write_csv(partial / "predictions.csv", rows)
+        if objects:
+            write_csv(partial / "objects.csv", objects)
         _draw_sheet(shown, partial / "predictions.png")
     return texts, unreadable
 
@@ -131,15 +140,21 @@ def _predictions(
 
 
 def _write_png(path: pathlib.Path, picture: np.ndarray) -> None:
-    import numpy as np
     import tensorflow as tf
 
-    path.write_bytes(tf.io.encode_png(np.rint(255 * np.clip(picture, 0, 1)).astype("uint8")).numpy())
+    path.write_bytes(tf.io.encode_png(picture).numpy())
+
+
+def _in_bytes(picture: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return picture if picture.dtype == np.uint8 else np.rint(255 * np.clip(picture, 0, 1)).astype("uint8")
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     step = max(1, max(image.shape[:2]) // _THUMBNAIL)
-    return image[::step, ::step].clip(0, 1)
+    small = image[::step, ::step]
+    return small if small.dtype.kind == "u" else small.clip(0, 1)
 
 
 def _draw_sheet(shown: list[tuple[str, str, list[np.ndarray]]], path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keras_equivariant.training.tasks.task import Task
 
-_FOLDERS = ("classification", "illuminants", "inpainting", "regression")
+_FOLDERS = ("classification", "illuminants", "inpainting", "regression", "segmentation")
 _OWN: dict[str, Task] = {}
 
 

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import keras
@@ -76,12 +76,17 @@ class Prediction:
     Attributes:
         text: For people: `"7 (98 %)"`.
         values: Columns of `predictions.csv`.
-        picture: sRGB image `(height, width, 3)` between 0 and 1 that belongs to it, or `None`.
+        picture: sRGB image `(height, width, 3)` that belongs to it, between 0 and 1 or in bytes, or `None`.
+        mask: Integers `(height, width)` of the picture's size, at most 65,535, that are written to a PNG file of 16
+            bits, or `None`.
+        objects: Rows of `objects.csv`, one for each object in the picture.
     """
 
     text: str
     values: dict[str, float | str]
     picture: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    objects: Sequence[dict[str, float]] = ()
 
 
 class Task(abc.ABC, Generic[Data]):
