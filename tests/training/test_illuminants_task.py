@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from keras_equivariant.training.runs.fit import fit
+from keras_equivariant.training.runs.fit import build, fit
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.illuminants import evaluation
 from keras_equivariant.training.tasks.illuminants.baselines import BASELINES, summarise
@@ -124,6 +124,20 @@ def test_a_network_for_each_fold(data_dir, tmp_path):
     images = np.random.default_rng(0).uniform(0.1, 1, (3, *model.input_shape[1:])).astype("float32")
     estimates = [model.get_layer(f"fold_{i}").predict(images, verbose=0) for i in range(3)]
     np.testing.assert_allclose(model.predict(images, verbose=0), np.mean(estimates, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["keras_equivariant>ReproductionAngularErrorLoss", "MeanSquaredError"])
+def test_the_loss_of_the_recipe_is_compiled(name, data_dir):
+    recipe = small_recipe("illuminants", loss={"class_name": name, "config": {}})
+    task = get_task("illuminants")
+    data = task.load(recipe, data_dir)
+    network, model = build(task, recipe, data, task.parts(data)[0])
+    images, lights = task.examples(data, 4)
+    estimates = np.asarray(network(images))
+    expected = np.mean(reproduction_angular_error(lights.astype("float32"), estimates))
+    expected = expected if "Angular" in name else np.mean((lights - estimates) ** 2)
+    found = model.test_on_batch(images, lights)
+    assert float(np.ravel(found)[0]) == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_ordinary_network_does_not_bear_other_lights(data_dir, tmp_path):
