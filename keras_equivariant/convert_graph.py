@@ -1,5 +1,6 @@
 """The calls of the layers of an ordinary model, one after the other, for the converters to go through."""
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,8 @@ class Call:
 class Graph:
     """What a functional or sequential model computes, with the models inside of it taken apart.
 
-    Arithmetic on tensors with a number, and activation functions, stand there as the layers that compute the same.
+    Arithmetic on tensors with a number, and activation functions without settings, stand there as the layers that
+    compute the same.
 
     Args:
         model: A functional or a built sequential `keras.Model`.
@@ -203,7 +205,7 @@ def _as_layer(operation, args, kwargs):
     values = [*args, *kwargs.values()]
     symbolic = [isinstance(x, keras.KerasTensor) for x in values]
     if len(values) == 2 and all(symbolic) and kind in _MERGES:
-        return _MERGES[kind](**name), (values,), {}
+        return _MERGES[kind](dtype=values[0].dtype, **name), (values,), {}
     if len(values) == 2 and any(symbolic):
         number, tensor = values[symbolic.index(False)], values[symbolic.index(True)]
         first = symbolic[0]
@@ -221,10 +223,12 @@ def _as_layer(operation, args, kwargs):
         if scales.get(kind) is not None:
             scale, offset = scales[kind]
             return layers.Rescaling(scale, offset, dtype=tensor.dtype, **name), (tensor,), {}
-    if len(values) == 1 and all(symbolic):
+    settings = set(inspect.signature(type(operation).__init__).parameters) - {"self", "name"}
+    # With settings, an activation function and the operation of its name may differ in a default.
+    if len(values) == 1 and all(symbolic) and not settings:
         function = getattr(keras.activations, _snake(kind), None)
         if callable(function):
-            return layers.Activation(function, **name), (values[0],), {}
+            return layers.Activation(function, dtype=values[0].dtype, **name), (values[0],), {}
     return operation, args, kwargs
 
 

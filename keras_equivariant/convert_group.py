@@ -185,7 +185,9 @@ class _Builder:
             else:
                 new = to_ordinary_layer(call.layer, call.tensors[0].shape if call.tensors else ())
             if self._exact and isinstance(new, layers.ZeroPadding2D | layers.ZeroPadding3D):
-                new = type(new)(tuple((max(sides), max(sides)) for sides in new.padding), name=new.name)
+                new = type(new)(
+                    tuple((max(sides), max(sides)) for sides in new.padding), name=new.name, dtype=new.dtype_policy
+                )
             returned = on_group and any(self._plan.graph.is_output(x) for x in tree.flatten(call.outputs))
             name = self._unused(f"{call.layer.name}_orientations" if returned else call.layer.name)
             self._made[key] = new if new.name == name else type(new).from_config({**new.get_config(), "name": name})
@@ -210,6 +212,7 @@ class _Builder:
                 call.layer.strides,
                 call.layer.padding,
                 name=self._unused(f"{call.layer.name}_centring"),
+                dtype=call.layer.dtype_policy,
             )
             return (centring(x),), {}
         if not even and not (self._exact and isinstance(call.layer, layers.ZeroPadding2D)):
@@ -226,13 +229,13 @@ class _Builder:
         new = self._as_it_is(x)
         if new is x or id(x) in self._plan.lifted:
             return new
-        symmetry = self._plan.change.symmetry
+        symmetry, dtype = self._plan.change.symmetry, self._plan.policy
         if len(x.shape) == 2:
-            return layers.RepeatVector(get_symmetry(symmetry).order)(new)
+            return layers.RepeatVector(get_symmetry(symmetry).order, dtype=dtype)(new)
         if len(x.shape) != 4:
             raise Refused(f"it joins a map with a tensor of shape {x.shape}")
-        lift = GroupDepthwiseConv2D(1, symmetry, depthwise_initializer="ones", use_bias=False, trainable=False)
-        return lift(new)
+        ones = {"depthwise_initializer": "ones", "use_bias": False, "trainable": False}
+        return GroupDepthwiseConv2D(1, symmetry, dtype=dtype, **ones)(new)
 
     def _planar(self, x):
         """The tensor pooled over the orientations, for the head."""
@@ -244,13 +247,13 @@ class _Builder:
         return self._pooled[id(x)]
 
     def _pool(self, new, channels, name):
-        symmetry = self._plan.change.symmetry
+        symmetry, dtype = self._plan.change.symmetry, self._plan.policy
         if channels is not None:
-            new = GroupConv2D(channels, 1, symmetry, name=self._unused("widening"))(new)
+            new = GroupConv2D(channels, 1, symmetry, name=self._unused("widening"), dtype=dtype)(new)
         if len(new.shape) == 5:
-            return CosetPooling(symmetry, reduction=self._reduction, name=name)(new)
+            return CosetPooling(symmetry, reduction=self._reduction, name=name, dtype=dtype)(new)
         pooling = layers.GlobalMaxPooling1D if self._reduction == "max" else layers.GlobalAveragePooling1D
-        return pooling(name=name)(new)
+        return pooling(name=name, dtype=dtype)(new)
 
     def _output(self, x):
         if id(x) not in self._plan.lifted:

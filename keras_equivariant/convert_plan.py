@@ -35,6 +35,7 @@ class Plan:
         last: The calls after which only activations follow: the model returns their channels.
         lifted: The identities of the tensors that are on the group in the new model.
         on_group: The calls that return them.
+        policy: The dtype policy of the layers that no ordinary one stands for.
 
     Raises:
         ValueError: If some cannot be converted, or none is a convolution.
@@ -65,6 +66,7 @@ class Plan:
             raise ValueError(
                 "`model` must have a convolution that reads a picture (batch, height, width, channels). Received: none"
             )
+        self.policy = next(call.layer.dtype_policy for call in graph.calls if call in self.on_group)
 
     def _find_the_head(self):
         """The calls from which on there are no maps; or the 1x1 convolution that returns a map, and what follows."""
@@ -103,8 +105,12 @@ class Plan:
 
     def widened(self, tensor: keras.KerasTensor) -> int | None:
         """How many channels a 1x1 convolution gives a tensor before it is pooled, or `None` where there is none."""
+        return None if self.change.width == 1 else self._own_channels(tensor)
+
+    def _own_channels(self, tensor):
+        """The channels of a map that the head reads, or `None` if a layer that keeps its filters returned it."""
         maker = self._made_by[id(tensor)]
-        if self.change.width == 1 or not self._keep_head or len(tensor.shape) != 4:
+        if not self._keep_head or len(tensor.shape) != 4:
             return None
         while type(maker.layer) in ELEMENTWISE and maker in self.last:
             maker = self._made_by[id(maker.tensors[0])]
@@ -135,10 +141,7 @@ class Plan:
                 shares[reads + writes] += count * (order if reads else 1)
         ends = {id(x): x for call in self.head for x in call.tensors if id(x) in self.lifted}
         ends.update((id(x), x) for x in tree.flatten(self.graph.outputs) if id(x) in self.lifted)
-        self.change = self.change._replace(width=0.5)
-        for tensor in ends.values():
-            channels = self.widened(tensor)
-            shares[1] += order * (channels or 0) ** 2
+        shares[1] += sum(order * (self._own_channels(tensor) or 0) ** 2 for tensor in ends.values())
         constant, linear, quadratic = shares[0] - total, shares[1], shares[2]
         if quadratic == 0:
             width = -constant / linear if linear else 1.0

@@ -141,7 +141,7 @@ def to_group_layer(layer: Any, shape: tuple, channels: int | None, change: Chang
 def to_ordinary_layer(layer: Any, shape: tuple) -> Any:
     """A new layer like an ordinary one, for what is on no group; of a map, the mean over its places is flat."""
     if type(layer) is layers.Flatten and len(shape) == 4 and tuple(shape[1:3]) != (1, 1):
-        return layers.GlobalAveragePooling2D(name=layer.name)
+        return layers.GlobalAveragePooling2D(name=layer.name, dtype=layer.dtype_policy)
     return type(layer).from_config(layer.get_config())
 
 
@@ -205,7 +205,8 @@ def _reshape(layer, shape, change):
     if any(size != 1 for size in (*shape[1:-1], *target[:-1])):
         raise Refused(FLATTENED if isinstance(layer, layers.Flatten) else "it mixes places and channels")
     orientations = get_symmetry(change.symmetry).order
-    return layers.Reshape((*target[:-1], orientations, change.filters(target[-1])), name=layer.name)
+    sizes = (*target[:-1], orientations, change.filters(target[-1]))
+    return layers.Reshape(sizes, name=layer.name, dtype=layer.dtype_policy)
 
 
 def _check_axis(layer, shape):

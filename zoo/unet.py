@@ -8,9 +8,9 @@ On a group, the scores turn and mirror exactly with the picture, whatever its si
 side, the picture is padded with zeros to the next one that they do, equally on both sides, and the scores are cropped.
 If that takes an odd number of pixels, it is done twice, with the odd one before and behind, and the mean is taken.
 
-Every convolution has its batch norm. Without, the maps of a group network are so much alike in all orientations that
-it often learns nothing at Adam's usual learning rates, where an ordinary U-Net does: docs/guides/masks.md has the
-experiment.
+Every convolution has its batch norm. Without, steps that are large for the fan-in leave most maps dead: at Adam's 1e-2,
+3 of 5 trainings of a p4m U-Net with 3 maps learned nothing, with the maximum over orientations and with the mean, where
+ordinary ones with more maps, as many of which died, went on.
 
 Reference: [Ronneberger et al., 2015](https://arxiv.org/abs/1505.04597), figure 1.
 """

@@ -14,7 +14,7 @@ from helpers import run_python
 from keras_equivariant.training import cli, names
 from keras_equivariant.training.export.formats import list_formats
 from keras_equivariant.training.recipes import get_recipe, list_recipes
-from keras_equivariant.training.runs import fit
+from keras_equivariant.training.runs import commands, fit
 from keras_equivariant.training.runs.folder import RunFolder
 
 from keras_equivariant import zoo
@@ -346,10 +346,10 @@ def test_wrong_usage_takes_one_line(arguments, capsys):
 
 @pytest.mark.parametrize("command, resumable", [(["fit"], True), (["study", "clusters"], False)])
 def test_only_a_fit_can_be_resumed(command, resumable, monkeypatch, capsys):
-    def interrupt(arguments):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, f"_{command[0]}", interrupt)
+    monkeypatch.setattr(cli if command[0] == "fit" else commands, f"_{command[0]}", interrupt)
     assert cli.main(command) == 130
     printed = capsys.readouterr().err
     assert printed.startswith("keras-equivariant: interrupted")

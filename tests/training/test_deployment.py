@@ -34,8 +34,12 @@ def images_of(count):
     return abs(random_array(count, 9, 9, 3) / 2).clip(0, 1)
 
 
+# They look at the whole image, as no layer of Keras does.
+BALANCES = ["grey_world", "shades_of_grey", "estimated_light"]
+
+
 @pytest.mark.parametrize("planar", [False, True])
-@pytest.mark.parametrize("name", list_preprocessings())
+@pytest.mark.parametrize("name", [name for name in list_preprocessings() if name not in BALANCES])
 def test_preprocessing_and_softmax_as_layers(name, planar, tmp_path):
     preprocess = fit_preprocessing(name, images_of(40))
     model, images = small_model(), images_of(7)
@@ -47,6 +51,11 @@ def test_preprocessing_and_softmax_as_layers(name, planar, tmp_path):
     assert relative_error(assemble(model, softmax=True)(preprocess(images)), expected) < 1e-5
     assert assemble(model) is model
     assert export(made, tmp_path / "served", "saved_model", images, expected) < 1e-5
+
+
+def test_a_balance_of_colours_stays_outside():
+    with pytest.raises(ValueError, match="written as layers. Received: a GreyWorld"):
+        assemble(small_model(), fit_preprocessing("grey_world", images_of(8)))
 
 
 def test_an_export_is_compared_with_what_is_asked_for(tmp_path):

@@ -50,6 +50,30 @@ class Split:
         return self.take(np.sort(order[count:])), self.take(np.sort(order[:count]))
 
 
+def with_validation(data: Any, count: int, seed: int) -> Any:
+    """A data set of which some training images, always the same for a seed, watch the training.
+
+    Args:
+        data: A frozen dataclass with `train`, which can `hold_out` some of its images, and `validation`.
+        count: Number of images to hold out.
+        seed: Decides which.
+
+    Returns:
+        A data set of the same class.
+
+    Raises:
+        ValueError: If there are not more training images than that.
+    """
+    if count == 0:
+        return data
+    if not 0 < count < len(data.train):
+        raise ValueError(
+            f"`validation` must be below the number of training images, {len(data.train)}. Received: validation={count}"
+        )
+    train, validation = data.train.hold_out(count, seed)
+    return dataclasses.replace(data, train=train, validation=validation)
+
+
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
     """A data set for classification; `validation` is `None` when all training images are trained on.
@@ -69,12 +93,4 @@ class LabelledImages:
         Raises:
             ValueError: If there are not more training images than that.
         """
-        if count == 0:
-            return self
-        if not 0 < count < len(self.train):
-            raise ValueError(
-                f"`validation` must be below the number of training images, {len(self.train)}. "
-                f"Received: validation={count}"
-            )
-        train, validation = self.train.hold_out(count, seed)
-        return dataclasses.replace(self, train=train, validation=validation)
+        return with_validation(self, count, seed)

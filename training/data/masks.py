@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.data.images import with_validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,15 +65,7 @@ class Segmented:
         Raises:
             ValueError: If there are not more training pictures than that.
         """
-        if count == 0:
-            return self
-        if not 0 < count < len(self.train):
-            raise ValueError(
-                f"`validation` must be below the number of training images, {len(self.train)}. "
-                f"Received: validation={count}"
-            )
-        train, validation = self.train.hold_out(count, seed)
-        return dataclasses.replace(self, train=train, validation=validation)
+        return with_validation(self, count, seed)
 
     def with_crops(self, size: tuple[int, int]) -> "Segmented":
         """The same data set, for crops of a size.
