@@ -8,12 +8,16 @@ import numpy as np
 from keras import ops, tree
 
 from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
+from keras_equivariant.interpolation import interpolate, turning_errors  # noqa: F401 - the latter, too
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Tensor
 
 
 def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
     """Transforms a planar map by an element of a symmetry group: `[L_g f](x) = f(g^-1 x)`.
+
+    A turn that maps no pixel onto a pixel, such as one by 45 degrees, interpolates with cubic splines, and keeps height
+    and width.
 
     Args:
         image: Array `(batch, *space, channels)`. It may be rectangular; a quarter turn then exchanges its sides.
@@ -43,6 +47,8 @@ def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
             f"`image` must have {group.dimension + 2} axes for the symmetry {symmetry!r}. "
             f"Received: an image of shape {image.shape}"
         )
+    if 0 <= element < group.order and element not in group.exact_elements:
+        return interpolate(image, group.matrices[element])
     batch, *size, channels = image.shape
     turned_size, cells = group.act_on_grid(element, size)
     flat = image.reshape(batch, -1, channels)[:, cells.reshape(-1)]
@@ -97,13 +103,14 @@ def equivariance_error(
 ) -> float:
     """Measures how far a model or layer is from commuting with a symmetry group.
 
-    The largest relative deviation over all elements g of the point group,
+    The largest relative deviation over the elements g of the point group that map pixels onto pixels,
 
         max over g of  max |model(L_g x) - L_g model(x)| / max |model(x)|
 
     How an array transforms is read off its rank: `(batch, *space, S, channels)` as a feature map, `(batch, *space,
     channels)` as a planar map, and `(batch, channels)`, such as logits, not at all, so that the error then says how
-    far the model is from invariant.
+    far the model is from invariant. These elements are all of a group but p8 and the like; `turning_errors` measures
+    their finer turns.
 
     Args:
         model: A Keras model or layer, or any function of one array. It runs in inference mode.
@@ -138,9 +145,9 @@ def equivariance_error(
     outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
     deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
-    for element in range(0 if symmetry is None else get_symmetry(symmetry).order):
-        moved_inputs = _transform(inputs, symmetry, element, input_subgroup)
-        moved_outputs = _transform(outputs, symmetry, element, output_subgroup)
+    for element in [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist():
+        moved_inputs = transform_array(inputs, symmetry, element, input_subgroup)
+        moved_outputs = transform_array(outputs, symmetry, element, output_subgroup)
         deviations.append(np.abs(_run(model, moved_inputs) - moved_outputs).max())
     largest = np.max(deviations)  # nan if one is
     return float(largest / scale if scale > 0 else largest)
@@ -149,7 +156,7 @@ def equivariance_error(
 def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None = None) -> dict[str, float]:
     """Measures the equivariance of each layer's output, to find where a functional model first loses it.
 
-    The error of a layer is that of `equivariance_error` for the model up to and including the layer. How its output
+    The error of a layer is that of `equivariance_error`, for the model up to and including the layer. How its output
     transforms is read off the layers before it: as a feature map on the group or quotient that the last of this
     library's layers returned, else as a planar map, else, if it has no spatial axes, not at all, but for the vectors
     `(batch, S, channels)` of a global pooling of each orientation, which permute.
@@ -192,8 +199,8 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
-    for element in range(group.order):
-        moved = run(_transform(inputs, symmetry, element, None))
+    for element in group.exact_elements.tolist():
+        moved = run(transform_array(inputs, symmetry, element))
         for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
             deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
     return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}
@@ -235,7 +242,7 @@ def _deviation(moved, output, kind, symmetry, element):
         output, moved = output[:, None, None], moved[:, None, None]
     orientations = output.ndim == get_symmetry(symmetry).dimension + 3
     try:
-        expected = _transform(output, own_symmetry, element, subgroup if orientations else None)
+        expected = transform_array(output, own_symmetry, element, subgroup if orientations else None)
     except ValueError:
         return np.nan
     if expected.shape != moved.shape:
@@ -263,7 +270,8 @@ def _offset_deviation(model, inputs, outputs, feature_groups):
     return min(invariance, np.abs(moved - outputs - spread(outputs)).max())
 
 
-def _transform(array, symmetry, element, subgroup):
+def transform_array(array: np.ndarray, symmetry: str, element: int, subgroup: str | None = None) -> np.ndarray:
+    """Transforms a feature map, a planar map, or a vector, which stays as it is, by its number of axes."""
     space = array.ndim - 2
     if space == 0:
         return array

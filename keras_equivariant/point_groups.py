@@ -63,6 +63,21 @@ POINT_GROUPS = {
     **_cube_groups(),
 }
 
+# Those of the plane with turns by less than 90 degrees: (number of turns, with mirrors).
+ROTATION_GROUPS = [(turns, mirrors) for mirrors in (False, True) for turns in (8, 12, 16)]
+
+
+def rotation_matrices(turns: int, mirrors: bool) -> np.ndarray:
+    """The matrices `(S, 2, 2)` of turns by multiples of 360 / turns degrees, without and then with the mirror of p4m.
+
+    The numbers of the quarter turns are exactly 0, 1 and -1.
+    """
+    angles = 2 * np.pi * np.arange(turns) / turns
+    c, s = np.cos(angles), np.sin(angles)
+    turned = np.stack([c, -s, s, c], axis=-1).reshape(-1, 2, 2)
+    turned[:: turns // 4] = np.rint(turned[:: turns // 4])
+    return np.concatenate([turned, np.diag([-1, 1]) @ turned]) if mirrors else turned
+
 
 def integer_matrices(name: str, matrices: ArrayLike) -> np.ndarray:
     """The matrices `(S, d, d)` of the group of that name as integers, after a check that they are."""

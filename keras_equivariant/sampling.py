@@ -8,7 +8,7 @@ not, the layer is only approximately equivariant, whatever its weights.
 import inspect
 import warnings
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import keras
 import numpy as np
@@ -153,20 +153,42 @@ def warn_if_broken(
         return
 
 
-def warn_of(message: str) -> None:
+def warn_if_coarse(layer: keras.layers.Layer, expansion: Any) -> None:
+    """Warns if a layer's filters have fewer functions than there are turns; to be called when the layer is built.
+
+    The orientations of such a layer are linear combinations of fewer maps, so most of them say nothing new.
+
+    Args:
+        layer: The layer, for its name.
+        expansion: A `filters.FilterExpansion` or a `filters.SteerableExpansion`.
+    """
+    if expansion.turns is None or layer.kernel_size[0] == 1:
+        return
+    functions = expansion.stored_shape[0] * expansion.stored_shape[1]
+    if functions < expansion.turns:
+        warn_of(
+            f"`{type(layer).__name__}` {layer.name!r} makes {expansion.turns} turned copies of filters that combine "
+            f"{functions} functions: give it a larger kernel, or fewer turns. "
+            f"Received: kernel_size={layer.kernel_size}, symmetry={layer.symmetry!r}",
+            UserWarning,
+        )
+
+
+def warn_of(message: str, category: type[Warning] = EquivarianceWarning) -> None:
     """Warns of a layer that breaks equivariance, at the line of the program that had it built.
 
     Args:
         message: What to say.
+        category: The kind of warning.
     """
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _NOT_THE_PROGRAM:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, EquivarianceWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def moves_of_axes(group: SymmetryGroup | None, rank: int) -> tuple[list[bool], bool, bool]:
-    """Tells what the elements of a symmetry group do to the axes of an array.
+    """Tells what the elements of a symmetry group that map a grid onto itself do to the axes of an array.
 
     Args:
         group: The `SymmetryGroup`, or `None` if all that is known is that there is one.
@@ -183,9 +205,9 @@ def moves_of_axes(group: SymmetryGroup | None, rank: int) -> tuple[list[bool], b
     """
     if group is None:
         return [True] * rank, False, False
-    if not all(map(group.permutes_axes, range(group.order))):
+    if group.hexagonal:
         return [True] * rank, True, True
     along_array = np.array([1, -1, 1])[:rank]  # x, y, z run as the array's axes, or against them
-    moves = (along_array[:, None] * group.matrices * along_array)[:, ::-1, ::-1]
+    moves = (along_array[:, None] * group.matrices[group.exact_elements] * along_array)[:, ::-1, ::-1]
     exchanged = bool((moves != moves * np.eye(rank, dtype=int)).any())
     return np.any(moves < 0, axis=(0, 1)).tolist(), exchanged, False

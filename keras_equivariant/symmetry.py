@@ -1,8 +1,9 @@
-"""Finite symmetry groups as integer matrices, and how they move the cells of an array.
+"""Finite symmetry groups as matrices, and how they move the cells of an array.
 
 A symmetry group such as p4 is made of translations and of a finite point group: the transformations that keep the
 origin in place. Translations are what a convolution does anyway, so a group is described by its point group alone,
-one integer matrix for each element.
+one matrix for each element. The matrices are integer where the element maps the grid of an array onto itself; turns by
+less than 90 degrees do not, and have real ones.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_equivariant.point_groups import POINT_GROUPS, integer_matrices, product_table
+from keras_equivariant.grid import checked_size, coordinates, flat_index
+from keras_equivariant.point_groups import (
+    POINT_GROUPS,
+    ROTATION_GROUPS,
+    integer_matrices,
+    product_table,
+    rotation_matrices,
+)
 
 
 class SymmetryGroup:
@@ -32,6 +40,9 @@ class SymmetryGroup:
         order: Number of elements, S.
         dimension: Number of spatial dimensions, d.
         matrices: The matrices, read-only.
+        exact_elements: Integer array, the elements that map the grid of an array onto itself: all, but for the groups
+            that `rotations` returns.
+        hexagonal: bool, whether that grid is hexagonal.
         product: Integer array `(S, S)`; `product[a, b]` is the index of the product a b (first b, then a).
         inverse: Integer array `(S,)`; `inverse[a]` is the index of the inverse of a.
 
@@ -53,9 +64,15 @@ class SymmetryGroup:
             raise ValueError(f"`name` must be a string that is not empty. Received: name={name!r}")
         self.name = name
         self.matrices = _read_only(integer_matrices(name, matrices))
+        self._complete(product_table(name, self.matrices))
+
+    def _complete(self, product):
         self.order, self.dimension, _ = self.matrices.shape
-        self.product = _read_only(product_table(name, self.matrices))
-        self.inverse = _read_only(np.argmin(self.product, axis=1))
+        self.product = _read_only(product)
+        self.inverse = _read_only(np.argmin(product, axis=1))
+        integer = (self.matrices == np.rint(self.matrices)).all(axis=(1, 2))
+        self.exact_elements = _read_only(np.flatnonzero(integer))
+        self.hexagonal = not all(map(self.permutes_axes, self.exact_elements))
 
     def __repr__(self) -> str:
         return f"SymmetryGroup({self.name!r}, order={self.order}, dimension={self.dimension})"
@@ -74,7 +91,7 @@ class SymmetryGroup:
         """
         other = _REGISTRY.get(name) if isinstance(name, str) else None
         if other is not None and other.dimension == self.dimension:
-            same = (other.matrices[:, None] == self.matrices[None]).all(axis=(2, 3))
+            same = (np.abs(other.matrices[:, None] - self.matrices[None]) < 1e-9).all(axis=(2, 3))
             if same.any(axis=1).all():
                 return same.argmax(axis=1)
         raise ValueError(f"`subgroup` must name a subgroup of {self.name!r}. Received: subgroup={name!r}")
@@ -120,7 +137,7 @@ class SymmetryGroup:
             element: Index of the element.
 
         Returns:
-            bool; `False` for turns of a hexagonal grid.
+            bool; `False` for turns of a hexagonal grid, and for turns by less than 90 degrees.
 
         Raises:
             ValueError: If there is no such element.
@@ -142,17 +159,24 @@ class SymmetryGroup:
             each value comes from, or -1 where that lies outside of the array or between its cells.
 
         Raises:
-            ValueError: If `size` has not as many axes, of positive length, as the group has dimensions, or there is
-                no such element.
+            ValueError: If `size` has not as many axes, of positive length, as the group has dimensions, there is no
+                such element, or it does not map the grid of an array onto itself.
         """
-        size = turned = self._checked(size)
+        size = turned = checked_size(self, size)
         if self.permutes_axes(element):
             turned = tuple(int(n) for n in (np.abs(self.matrices[element]) @ size[::-1])[::-1])
-        source = _coordinates(turned) @ self.matrices[self.inverse[element]].T
-        return turned, _flat_index(source, size).reshape(turned)
+        elif element not in self.exact_elements:
+            raise ValueError(
+                f"`element` must map the grid of an array onto itself: one of {self.exact_elements.tolist()} of "
+                f"{self.name!r}. Received: element={element!r}"
+            )
+        back = self.matrices[self.inverse[element]].astype(np.int64)
+        return turned, flat_index(coordinates(turned) @ back.T, size).reshape(turned)
 
     def interior(self, size: Sequence[int]) -> np.ndarray:
         """Tells which cells of an array stay inside of it under every element: all of a square, a hexagon for p6.
+
+        Only elements that map the grid of an array onto itself count.
 
         Args:
             size: Spatial shape of the array.
@@ -168,19 +192,63 @@ class SymmetryGroup:
         >>> get_symmetry("p6").interior((3, 3)).astype(int).tolist()
         [[0, 1, 1], [1, 1, 1], [1, 1, 0]]
         """
-        size = self._checked(size)
-        turned = _coordinates(size) @ np.swapaxes(self.matrices, 1, 2)
-        cells = _flat_index(turned.reshape(-1, self.dimension), size).reshape(self.order, *size)
+        size, exact = checked_size(self, size), self.exact_elements
+        turned = coordinates(size) @ np.swapaxes(self.matrices[exact].astype(np.int64), 1, 2)
+        cells = flat_index(turned.reshape(-1, self.dimension), size).reshape(len(exact), *size)
         return np.all(cells >= 0, axis=0)
 
-    def _checked(self, size):
-        size = tuple(size)
-        if len(size) != self.dimension or not all(isinstance(n, int | np.integer) and n > 0 for n in size):
-            raise ValueError(
-                f"`size` must have {self.dimension} axes of positive length for the symmetry {self.name!r}. "
-                f"Received: size={size}"
-            )
-        return size
+
+class RotationGroup(SymmetryGroup):
+    """The turns of the plane by multiples of 360 / N degrees, and the mirrors; see `rotations`.
+
+    Element `e * N + j` is mirror^e turn^j, as in p4m. The matrices of turns by less than 90 degrees are real.
+
+    Attributes:
+        turns: Number of turns, N.
+    """
+
+    def __init__(self, turns: int, mirrors: bool) -> None:
+        self.name = f"p{turns}m" if mirrors else f"p{turns}"
+        self.turns = turns
+        self.matrices = _read_only(rotation_matrices(turns, mirrors))
+        mirrored, turned = np.divmod(np.arange(len(self.matrices)), turns)
+        # turn mirror = mirror turn^-1
+        product = (mirrored[:, None] ^ mirrored) * turns
+        self._complete(product + (turned[:, None] * (1 - 2 * mirrored) + turned) % turns)
+
+
+def rotations(turns: int, mirrors: bool = False) -> SymmetryGroup:
+    """Returns the group of turns by multiples of 360 / N degrees, for layers to refer to by its name `p{N}`.
+
+    Turns by less than 90 degrees do not map the pixels of an image onto pixels. The layers turn their filters by them
+    all the same, because these filters are combinations of circular harmonics (`keras_equivariant.harmonics`); the
+    quarter turns, and the mirrors, stay exact. Up to 16 turns the groups are there under the names p8, p12, p16, p8m,
+    p12m and p16m; call this function for others, before a saved model with them is loaded.
+
+    Args:
+        turns: int, the number of turns N, a multiple of 4.
+        mirrors: bool, whether the mirrors belong to the group, whose name is `p{N}m` then.
+
+    Returns:
+        The registered `SymmetryGroup`, of order N or 2 N.
+
+    Raises:
+        ValueError: If the number of turns is not a positive multiple of 4.
+
+    Example:
+
+    >>> rotations(20).order, rotations(8, mirrors=True).name
+    (20, 'p8m')
+
+    Reference:
+        [Weiler & Cesa, 2019](https://arxiv.org/abs/1911.08251), section 2.
+    """
+    if isinstance(turns, bool) or not isinstance(turns, int | np.integer) or turns < 4 or turns % 4 != 0:
+        raise ValueError(f"`turns` must be a positive multiple of 4. Received: turns={turns!r}")
+    if not isinstance(mirrors, bool):
+        raise ValueError(f"`mirrors` must be a bool. Received: mirrors={mirrors!r}")
+    name = f"p{turns}m" if mirrors else f"p{turns}"
+    return _REGISTRY[name] if name in _REGISTRY else register_symmetry(RotationGroup(int(turns), mirrors))
 
 
 def get_symmetry(name: str) -> SymmetryGroup:
@@ -243,28 +311,8 @@ def _read_only(array):
     return array
 
 
-def _signs(dimension):
-    """Direction of x, y, z along the array's last, last but one, last but two axes: rows count downwards, y up."""
-    return np.array([1, -1, 1])[:dimension]
-
-
-def _coordinates(size):
-    """Positions (x, y, ...) of an array's cells, in row-major order, relative to its centre.
-
-    They are doubled, because the centre of an even size lies between two cells.
-    """
-    cells = np.indices(size).reshape(len(size), -1).T
-    return (2 * cells - (np.array(size) - 1))[:, ::-1] * _signs(len(size))
-
-
-def _flat_index(coordinates, size):
-    """The inverse of `_coordinates`: row-major indices of the cells at these positions, -1 where there is none."""
-    doubled = (coordinates * _signs(len(size)))[:, ::-1] + (np.array(size) - 1)
-    cells = doubled // 2
-    inside = ((doubled % 2 == 0) & (cells >= 0) & (cells < size)).all(axis=1)
-    return np.where(inside, np.ravel_multi_index(np.where(inside[:, None], cells, 0).T, size), -1)
-
-
 _REGISTRY = {}
 for _name, _matrices in POINT_GROUPS.items():
     register_symmetry(SymmetryGroup(_name, _matrices))
+for _turns, _mirrors in ROTATION_GROUPS:
+    rotations(_turns, _mirrors)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_output_padding, check_padding
@@ -135,12 +135,12 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
             )
         channels = input_shape[-1]
         action = group.product if self.output_subgroup is None else group.act_on_cosets(self.output_subgroup)
-        self._expand = FilterExpansion(group, self.kernel_size, action, self.filters)
+        self._expand = filter_expansion(group, self.kernel_size, action, self.filters)
         self._warn_if_broken(group)
         self.input_spec = keras.layers.InputSpec(ndim=5, axes={-2: group.order, -1: channels})
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(*self.kernel_size, action.shape[1], self.filters, channels),
+            shape=(*self._expand.stored_shape, channels),
             initializer=with_fewer_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,

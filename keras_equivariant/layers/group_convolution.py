@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.implementation import check_implementation, choose_convolution
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
@@ -18,7 +18,7 @@ from keras_equivariant.layers.padding import (
     check_padding,
     pad_from_data,
 )
-from keras_equivariant.sampling import output_size, warn_if_broken
+from keras_equivariant.sampling import output_size, warn_if_broken, warn_if_coarse
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
 
@@ -103,7 +103,7 @@ class GroupConvolution(keras.layers.Layer):
         if input_subgroup is not None:
             group.subgroup(input_subgroup)
         check_channels_last(self.data_format)
-        if padding in PADDINGS_FROM_DATA and not all(map(group.permutes_axes, range(group.order))):
+        if padding in PADDINGS_FROM_DATA and group.hexagonal:
             raise ValueError(
                 f"`padding` must be 'valid' or 'same' on the hexagonal grid of {symmetry!r}, whose turns do not keep "
                 f"what lies beyond the edges of an array. Received: padding={padding!r}"
@@ -128,12 +128,13 @@ class GroupConvolution(keras.layers.Layer):
         axes = {-1: channels} if len(input_shape) == self.rank + 2 else {-2: orientations, -1: channels}
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         self._spectral_convolution = choose_convolution(self, group, input_shape)
-        self._expand = FilterExpansion(group, self.kernel_size, coset_action, channels // self.groups)
+        self._expand = filter_expansion(group, self.kernel_size, coset_action, channels // self.groups)
         size = tuple(input_shape[1 : self.rank + 1])
         warn_if_broken(self, size, self._windows, self.strides, self.padding, group)
+        warn_if_coarse(self, self._expand)
         self._kernel = self.add_weight(
             name="kernel",
-            shape=(*self.kernel_size, orientations, channels // self.groups, self.filters),
+            shape=(*self._expand.stored_shape, self.filters),
             initializer=with_fewer_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,

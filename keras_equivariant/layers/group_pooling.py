@@ -1,8 +1,11 @@
 """Spatial pooling of feature maps on a group."""
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
@@ -103,20 +106,27 @@ class GroupMaxPooling2D(_GroupPooling, keras.layers.MaxPooling2D):
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
 class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
-    """Average pooling over space, in each orientation by itself.
+    """Average pooling over space, in each orientation by itself, of a map that may be blurred before.
 
-        y(u, s, c) = mean { x(stride * u + v, s, c) : v in the pooling window }
+        y(u, s, c) = mean { z(stride * u + v, s, c) : v in the pooling window }
+        z = x                                                        without a blur
+        z(u) = sum { w(v) x(u + v) : v },   w(v) ~ exp(-|v|^2 / (2 blur^2)),   sum of w = 1
 
     Pooling is equivariant exactly when its windows turn onto windows: with `"valid"` padding, when
     `size - pool_size` is a multiple of the stride. A layer that is built on another size says so by an
     `EquivarianceWarning`; `GridCentring2D` before it makes every size fit.
 
+    Turns by less than 90 degrees, as those of p8, survive a stride the better the smoother the map is that is sampled:
+    a blur of about 0.66 pixels, with a stride of 2, takes the frequencies away that would alias. Beyond the edges the
+    map counts as zero for the blur.
+
     Args:
-        pool_size: int or pair of ints, the window in pixels.
+        pool_size: int or pair of ints, the window in pixels; 1 to sample the blurred map.
         strides: int or pair of ints, in pixels, or `None` for `pool_size`.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         name: Name of the layer.
+        blur: float, standard deviation of the Gaussian in pixels, or `None`. It is cut off at three times that.
         **kwargs: As in `keras.layers.Layer`.
 
     Input shape:
@@ -133,7 +143,53 @@ class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
 
     >>> print(GroupAveragePooling2D(2)(keras.random.normal((1, 24, 24, 4, 10))).shape)
     (1, 12, 12, 4, 10)
+    >>> print(GroupAveragePooling2D(1, strides=2, blur=0.66)(keras.random.normal((1, 25, 25, 8, 10))).shape)
+    (1, 13, 13, 8, 10)
 
     Reference:
-        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3.
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3; the blur,
+        [Zhang, 2019](https://arxiv.org/abs/1904.11486).
     """
+
+    def __init__(
+        self,
+        pool_size: Size = (2, 2),
+        strides: Size | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        blur: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+        number = isinstance(blur, (int, float)) and not isinstance(blur, bool)
+        if blur is not None and not (number and 0 < blur < math.inf):
+            raise ValueError(f"`blur` must be a positive number of pixels, or None. Received: blur={blur!r}")
+        self.blur = blur
+
+    @property
+    def blur_kernel(self) -> np.ndarray:
+        """The weights w of the blur, `(window, window)` of an odd window and float64; a single 1 without a blur."""
+        reach = 0 if self.blur is None else math.ceil(3 * self.blur)
+        along = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * (self.blur or 1) ** 2))
+        return np.outer(along, along) / along.sum() ** 2
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if self.blur is None:
+            return super().call(inputs)
+        x, kernel = merge_orientations(inputs), self.blur_kernel
+        reach = len(kernel) // 2
+        # Where nothing is averaged, only the cells that are kept are computed.
+        sampled = tuple(self.pool_size) == (1, 1) and len({*self.strides}) == 1
+        kernel = np.tile(kernel[:, :, None, None], (1, 1, x.shape[-1], 1))
+        x = ops.depthwise_conv(
+            ops.pad(x, [(0, 0), (reach, reach), (reach, reach), (0, 0)]),
+            ops.cast(ops.convert_to_tensor(kernel), x.dtype),
+            strides=self.strides if sampled else 1,
+            data_format=self.data_format,
+        )
+        x = x if sampled else keras.layers.AveragePooling2D.call(self, x)
+        return split_orientations(x, inputs.shape[-2])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "blur": self.blur}

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_equivariant.filters import FilterExpansion
+from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
-from keras_equivariant.sampling import output_size, warn_if_broken
+from keras_equivariant.sampling import output_size, warn_if_broken, warn_if_coarse
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Size, Tensor
 
@@ -52,16 +52,20 @@ class _TurningDepthwise(keras.layers.Layer):
         axes = {-1: input_shape[-1]} if len(input_shape) == 4 else {-2: group.order, -1: input_shape[-1]}
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=axes)
         nowhere = np.zeros((group.order, 1), dtype=int)  # depthwise filters are functions of the taps alone
-        self._expand = FilterExpansion(group, self.kernel_size, nowhere, input_shape[-1])
+        self._expand = filter_expansion(group, self.kernel_size, nowhere, input_shape[-1])
         warn_if_broken(self, tuple(input_shape[1:3]), self._windows, self.strides, self.padding, group)
+        warn_if_coarse(self, self._expand)
         return input_shape[-1]
+
+    def _depthwise_shape(self, channels: int) -> Shape:
+        return (*self._expand.stored_shape[:-2], channels, self.depth_multiplier)
 
     def _convolve_depthwise(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Correlates each channel with the turned copies of its filters.
 
         Args:
             inputs: `(batch, height, width, channels)` or `(batch, height, width, S, channels)`.
-            kernel: `(*kernel_size, channels, depth_multiplier)`.
+            kernel: `(*kernel_size, channels, depth_multiplier)`, or `(B, channels, depth_multiplier)` coefficients.
 
         Returns:
             `(batch, new_height, new_width, S * channels * depth_multiplier)`.
@@ -70,7 +74,7 @@ class _TurningDepthwise(keras.layers.Layer):
         order, lifts = self._expand.copies, len(inputs.shape) == 4
         outputs = ops.depthwise_conv(
             inputs if lifts else merge_orientations(inputs),
-            self._expand(ops.expand_dims(kernel, 2)) if lifts else self._copies_of_each_channel(kernel),
+            self._expand(ops.expand_dims(kernel, -3)) if lifts else self._copies_of_each_channel(kernel),
             strides=self.strides,
             padding=self.padding,
             data_format=self.data_format,
@@ -85,7 +89,7 @@ class _TurningDepthwise(keras.layers.Layer):
     def _copies_of_each_channel(self, kernel: Tensor) -> Tensor:
         """The turned filters of the channels of each orientation, `(*kernel_size, S * channels, depth_multiplier)`."""
         *_, channels, multiplier = kernel.shape
-        copies = self._expand(ops.expand_dims(kernel, 2))  # (*kernel_size, channels, S * multiplier)
+        copies = self._expand(ops.expand_dims(kernel, -3))  # (*kernel_size, channels, S * multiplier)
         copies = ops.reshape(copies, (*self.kernel_size, channels, self._expand.copies, multiplier))
         return ops.reshape(ops.swapaxes(copies, 2, 3), (*self.kernel_size, -1, multiplier))
 
@@ -180,10 +184,23 @@ class GroupDepthwiseConv2D(_TurningDepthwise, keras.layers.DepthwiseConv2D):
         self._set_symmetry(symmetry)
 
     def build(self, input_shape: Shape) -> None:
-        self._expand_taps(input_shape)
-        spec = self.input_spec
-        super().build(input_shape)
-        self.input_spec = spec  # Keras' own knows no orientations
+        channels = self._expand_taps(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self._depthwise_shape(channels),
+            initializer=self.depthwise_initializer,
+            regularizer=self.depthwise_regularizer,
+            constraint=self.depthwise_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(channels * self.depth_multiplier,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -251,10 +268,10 @@ class GroupSeparableConv2D(_TurningDepthwise, keras.layers.SeparableConv2D):
         group = get_symmetry(self.symmetry)
         inputs = self._expand_taps(input_shape)
         channels = inputs * self.depth_multiplier
-        self._mix = FilterExpansion(group, (1, 1), group.product, channels)
+        self._mix = filter_expansion(group, (1, 1), group.product, channels)
         for name, shape in (
-            ("depthwise", (*self.kernel_size, inputs, self.depth_multiplier)),
-            ("pointwise", (1, 1, group.order, channels, self.filters)),
+            ("depthwise", self._depthwise_shape(inputs)),
+            ("pointwise", (*self._mix.stored_shape, self.filters)),
         ):
             kernel = self.add_weight(
                 name=f"{name}_kernel",
