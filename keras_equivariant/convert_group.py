@@ -105,7 +105,7 @@ def to_group_equivariant(
     copies = weights == "copy"
     if copies and widths != "same":
         raise ValueError(f"weights='copy' needs `widths='same'`. Received: widths={widths!r}")
-    if copies and (moves_of_axes(group, 2)[2] or len(group.matrices) != group.order):
+    if copies and (moves_of_axes(group, 2)[2] or len(group.exact_elements) != group.order):
         raise ValueError(
             f"weights='copy' needs a symmetry that maps the pixels of a picture onto pixels. Received: "
             f"symmetry={symmetry!r}"

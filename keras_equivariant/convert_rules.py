@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_equivariant import layers as own
 from keras_equivariant.convert_graph import windows_of
+from keras_equivariant.harmonics import KERNEL_SIZES
 from keras_equivariant.sampling import moves_of_axes
 from keras_equivariant.symmetry import get_symmetry
 
@@ -176,6 +177,8 @@ def _convolution_or_pooling(layer, config, channels, change, keeps_filters):
         config["symmetry"] = change.symmetry
         if len(set(windows_of(layer))) > 1 and moves_of_axes(group, 2)[1]:
             raise Refused(f"its kernel is not square, and {change.symmetry!r} exchanges rows and columns")
+        if len(group.exact_elements) < group.order and layer.kernel_size[0] not in KERNEL_SIZES:
+            raise Refused(f"the turns of {change.symmetry!r} need an odd kernel of at most {max(KERNEL_SIZES)} pixels")
     if isinstance(layer, layers.UpSampling2D) and layer.interpolation not in ("nearest", "bilinear"):
         raise Refused(f"interpolation={layer.interpolation!r} has no version for maps on a group")
     if "filters" in config and not keeps_filters:

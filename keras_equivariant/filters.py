@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.harmonics import number_of_functions, turned_harmonics
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry_group import SymmetryGroup
 from keras_equivariant.typing import Tensor
 
 

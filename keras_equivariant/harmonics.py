@@ -13,7 +13,7 @@ import functools
 import numpy as np
 
 from keras_equivariant.grid import coordinates
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry_group import SymmetryGroup
 
 KERNEL_SIZES = (1, 3, 5, 7, 9, 11)  # those whose errors were measured
 _AT_CENTRE, _INNER, _OUTERMOST = 0.005, 0.6, 0.4  # deviations, in taps

@@ -99,7 +99,9 @@ def turning_errors(
         moved = run(transform_array(inputs, symmetry, element))
         expected = transform_array(outputs, symmetry, element, output_subgroup)
         deviation = np.sqrt(np.mean(((moved - expected) * inside) ** 2))
-        errors[round(float(np.degrees(np.arctan2(s, c))) % 360, 6)] = float(deviation / scale if scale > 0 else deviation)
+        errors[round(float(np.degrees(np.arctan2(s, c))) % 360, 6)] = float(
+            deviation / scale if scale > 0 else deviation
+        )
     return dict(sorted(errors.items()))
 
 

@@ -39,6 +39,8 @@ SPATIAL = (own.GroupUpSampling2D, own.GridCentring2D, *POOLINGS, *_IN_SPACE)
 
 def lower_spatial(layer: Any, x: Tensor) -> Tensor:
     """What a layer of `SPATIAL` computes, of a merged map, on which orientations are channels like others."""
+    if getattr(layer, "blur", None) is not None:
+        return _pool_blurred(layer, x)
     if type(layer) in POOLINGS:
         return POOLINGS[type(layer)](layer.pool_size, layer.strides, layer.padding, **naming(layer))(x)
     if isinstance(layer, own.GroupUpSampling2D):
@@ -49,6 +51,19 @@ def lower_spatial(layer: Any, x: Tensor) -> Tensor:
     if tuple(orientations) != (0, 0):
         raise Refused("it changes the number of orientations")
     return _IN_SPACE[type(layer)](tuple(space), **naming(layer))(x)
+
+
+def _pool_blurred(layer, x):
+    """A `GroupAveragePooling2D` with a blur: a depthwise convolution with a Gaussian, then the mean."""
+    sampled, name = tuple(layer.pool_size) == (1, 1) and len({*layer.strides}) == 1, naming(layer)["name"]
+    kernel = np.tile(layer.blur_kernel[:, :, None, None], (1, 1, x.shape[-1], 1))
+    settings = {"strides": layer.strides if sampled else 1, "use_bias": False, "dtype": layer.variable_dtype}
+    padded = helper(layers.ZeroPadding2D, len(kernel) // 2)(x)
+    if sampled:
+        return with_weights(layers.DepthwiseConv2D(len(kernel), **settings, name=name), [kernel], padded)
+    blurred = with_weights(helper(layers.DepthwiseConv2D, len(kernel), **settings), [kernel], padded)
+    pooling = layers.AveragePooling2D(layer.pool_size, layer.strides, layer.padding, name=name, dtype=settings["dtype"])
+    return pooling(blurred)
 
 
 def _centre(layer, x):

@@ -79,6 +79,12 @@ def rotation_matrices(turns: int, mirrors: bool) -> np.ndarray:
     return np.concatenate([turned, np.diag([-1, 1]) @ turned]) if mirrors else turned
 
 
+def rotation_products(turns: int, mirrors: bool) -> np.ndarray:
+    """The index of each product of two of them: turn mirror = mirror turn^-1."""
+    mirrored, turned = np.divmod(np.arange(2 * turns if mirrors else turns), turns)
+    return (mirrored[:, None] ^ mirrored) * turns + (turned[:, None] * (1 - 2 * mirrored) + turned) % turns
+
+
 def integer_matrices(name: str, matrices: ArrayLike) -> np.ndarray:
     """The matrices `(S, d, d)` of the group of that name as integers, after a check that they are."""
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry_group import SymmetryGroup
 from keras_equivariant.typing import Tensor
 
 

@@ -13,7 +13,7 @@ from typing import Any, overload
 import keras
 import numpy as np
 
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry_group import SymmetryGroup
 
 # Packages that stand between a program's line and the building of a layer.
 _NOT_THE_PROGRAM = ("keras", "keras_equivariant", "tensorflow", "jax", "torch")

@@ -18,7 +18,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.representations import group_transform
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry_group import SymmetryGroup
 from keras_equivariant.typing import Tensor
 
 _MEGABYTES_OF_PATCHES = 2  # of one image, at a time

@@ -1,6 +1,7 @@
 """Architectures from the papers, ready to train: `zoo.create("p4cnn")`."""
 
 from keras_equivariant.zoo.all_cnn import all_cnn_c, p4_all_cnn_c, p4m_all_cnn_c
+from keras_equivariant.zoo.any_angle import p8_cnn, p16m_cnn
 from keras_equivariant.zoo.bouvrie import bouvrie_cnn, lenet5
 from keras_equivariant.zoo.color_cerberus import color_cerberus, offset_color_cerberus
 from keras_equivariant.zoo.context_encoder import context_discriminator, context_encoder, offset_context_encoder
@@ -29,6 +30,7 @@ __all__ = [
     "offset_context_encoder",
     "offset_resnet20",
     "offset_resnet50",
+    "p16m_cnn",
     "p4_all_cnn_c",
     "p4_offset_resnet20",
     "p4_small",
@@ -39,6 +41,7 @@ __all__ = [
     "p4m_resnet44",
     "p4m_small",
     "p4m_unet",
+    "p8_cnn",
     "resnet20",
     "resnet26",
     "resnet44",

@@ -54,7 +54,10 @@ class _TurningDepthwise(keras.layers.Layer):
         nowhere = np.zeros((group.order, 1), dtype=int)  # depthwise filters are functions of the taps alone
         self._expand = filter_expansion(group, self.kernel_size, nowhere, input_shape[-1])
         warn_if_broken(self, tuple(input_shape[1:3]), self._windows, self.strides, self.padding, group)
-        warn_if_coarse(self, self._expand)
+        if (
+            len(input_shape) == 4
+        ):  # on a map each orientation has a filter of its own, and there is nothing to tell apart
+            warn_if_coarse(self, self._expand)
         return input_shape[-1]
 
     def _depthwise_shape(self, channels: int) -> Shape:

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.spectral import SpectralConvolution, is_faster
-from keras_equivariant.symmetry import SymmetryGroup
+from keras_equivariant.symmetry import SymmetryGroup, get_symmetry
 from keras_equivariant.typing import Shape
 
 _IMPLEMENTATIONS = ("auto", "planar", "spectral")
@@ -20,8 +20,9 @@ def check_implementation(layer: Any) -> None:
     if layer.implementation == "spectral" and not _has_spectral_form(layer):
         raise ValueError(
             f"`implementation` can be 'spectral' in two dimensions only, for a square kernel, equal strides, padding "
-            f"'valid' or 'same', a map on the whole group, no dilation and no `groups`. "
-            f"Received: kernel_size={layer.kernel_size}, strides={layer.strides}, padding={layer.padding!r}, "
+            f"'valid' or 'same', a map on the whole group, no turns finer than 90 degrees, no dilation and no `groups`. "
+            f"Received: symmetry={layer.symmetry!r}, kernel_size={layer.kernel_size}, strides={layer.strides}, "
+            f"padding={layer.padding!r}, "
             f"input_subgroup={layer.input_subgroup!r}, dilation_rate={layer.dilation_rate}, groups={layer.groups}"
         )
 
@@ -50,8 +51,10 @@ def choose_convolution(layer: Any, group: SymmetryGroup, input_shape: Shape) -> 
 
 
 def _has_spectral_form(layer):
+    group = get_symmetry(layer.symmetry)
     return (
-        layer.rank == 2
+        len(group.exact_elements) == group.order
+        and layer.rank == 2
         and len({*layer.kernel_size}) == len({*layer.strides}) == 1
         and {*layer.dilation_rate, layer.groups} == {1}
         and layer.padding in ("valid", "same")

@@ -184,6 +184,12 @@ class OffsetGroupConv2D(OffsetConvolution, GroupConv2D):
     def __init__(
         self, filters: int, kernel_size: Size, symmetry: str = "p4", *, feature_groups: int = 3, **kwargs: Any
     ) -> None:
+        group = get_symmetry(symmetry)
+        if len(group.exact_elements) < group.order:
+            raise ValueError(
+                f"`symmetry` must map pixels onto pixels: the constraint is one on the taps of a kernel. "
+                f"Received: symmetry={symmetry!r}"
+            )
         super().__init__(filters, kernel_size, symmetry, **kwargs)
         self._project(feature_groups, symmetry=symmetry)
 

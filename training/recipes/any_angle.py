@@ -1,0 +1,34 @@
+"""Rotated MNIST by networks that turn by 45 and by 22.5 degrees, as in Weiler & Cesa, 2019, at a width for CPUs.
+
+    keras-equivariant fit rotated_mnist_p8
+    keras-equivariant fit rotated_mnist_p16
+
+The published widths, for a GPU: `filters` (24, 48, 48, 96, 96) for N = 8.
+"""
+
+from keras_equivariant.training.recipes.recipe import Recipe
+
+_SHARED = {
+    "dataset": "rotated_mnist",
+    "batch_size": 64,
+    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 3e-3}},
+    "schedule": {"kind": "cosine"},
+    "augmentation": ("rotate",),
+    "reestimate_batch_norm": True,
+}
+RECIPES = [
+    Recipe(
+        name="rotated_mnist_p8",
+        description="Eight turns on rotated MNIST, 12,000 training images, as in Weiler & Cesa, 2019",
+        model="p8_cnn",
+        epochs=40,
+        **_SHARED,
+    ),
+    Recipe(
+        name="rotated_mnist_p16",
+        description="Sixteen turns and mirrors on rotated MNIST, 12,000 training images, as in Weiler & Cesa, 2019",
+        model="p16m_cnn",
+        epochs=40,
+        **_SHARED,
+    ),
+]
