@@ -12,6 +12,7 @@ from keras_equivariant.layers import (
     GroupConv2DTranspose,
     GroupDepthwiseConv2D,
     GroupSeparableConv2D,
+    SubgroupRestriction,
 )
 from keras_equivariant.planar_check import check_same
 from keras_equivariant.planar_classic import CLASSIC_LAYERS, apply_activation, lower_classic_layer
@@ -28,6 +29,7 @@ from keras_equivariant.planar_group import (
     lower_spatial,
     lower_transposed,
     pool_cosets,
+    restrict,
 )
 from keras_equivariant.planar_offset import OFFSET_LAYERS, POINTWISE, lower_offset_layer
 from keras_equivariant.planar_parts import (
@@ -57,6 +59,7 @@ _ON_GROUPS = (
     GroupConv2DTranspose,
     GroupDepthwiseConv2D,
     GroupSeparableConv2D,
+    SubgroupRestriction,
     *GLOBAL_POOLINGS,
 )
 
@@ -181,6 +184,8 @@ class _Lowering:
         inputs = self._merged(inputs)
         if type(layer) is CosetPooling:
             return self._keep(*pool_cosets(layer, inputs))
+        if type(layer) is SubgroupRestriction:
+            return self._keep(*restrict(layer, inputs))
         if type(layer) in GLOBAL_POOLINGS:
             pooling = GLOBAL_POOLINGS[type(layer)](keepdims=layer.keepdims, **naming(layer))
             outputs = self._keep(pooling(inputs), self._of(inputs))

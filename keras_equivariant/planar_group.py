@@ -165,6 +165,13 @@ def _pool_rows(layer, x, order, members_of):
     return together(pooled, layers.Permute((2, 3, 1), **naming(layer)))
 
 
+def restrict(layer: Any, x: Tensor) -> tuple[Tensor, int]:
+    """What a `SubgroupRestriction` computes, of a merged map, and the number of orientations: blocks of channels."""
+    elements = layer._elements  # row h: the elements of G whose maps are the channels of orientation h
+    rows = apart(x, elements.size)
+    return together([rows[g] for g in elements.ravel()], layers.Permute((2, 3, 1), **naming(layer))), len(elements)
+
+
 def apart(x: Tensor, orientations: int) -> list[Tensor]:
     """The map of each orientation by itself, `(batch, channels, height, width)`: Keras crops axes of space only."""
     channels = x.shape[-1] // orientations

@@ -102,16 +102,18 @@ TABLE = [
         Convention(
             layer,
             nearest,
-            POOLING,
+            {**POOLING, **added},
             (2, 6, 7, 4, 3),
+            adds=tuple(added),
             fixed=("data_format",),
             defaults=defaults,
             masks="dropped",
-            why="Output cells are not those that a mask of the input is about. The two poolings have one default.",
+            why="Output cells are not those that a mask of the input is about. The two poolings have one default. "
+            "Turns by less than 90 degrees need a blur before a stride.",
         )
-        for layer, nearest, defaults in (
-            (own.GroupMaxPooling2D, keras.layers.MaxPooling2D, {}),
-            (own.GroupAveragePooling2D, keras.layers.AveragePooling2D, {"pool_size": (2, 2)}),
+        for layer, nearest, defaults, added in (
+            (own.GroupMaxPooling2D, keras.layers.MaxPooling2D, {}, {}),
+            (own.GroupAveragePooling2D, keras.layers.AveragePooling2D, {"pool_size": (2, 2)}, {"blur": 0.8}),
         )
     ),
     *(

@@ -12,6 +12,7 @@ _SMALL = {
     **dict.fromkeys([*zoo.list_models("*resnet2?"), *zoo.list_models("*resnet44")], _STAGES),
     **dict.fromkeys(zoo.list_models("*cerberus"), {"filters": (3, 6), "input_shape": (16, 16, 3), "units": 6}),
     **dict.fromkeys(zoo.list_models("*context_encoder"), {"filters": 3, "bottleneck": 6}),
+    **dict.fromkeys(["p8_cnn", "p16m_cnn"], {"filters": (2, 3, 2, 3, 2), "features": 5, "input_shape": (24, 24, 1)}),
     "context_discriminator": {"filters": 3},
     **dict.fromkeys(zoo.list_models("*small"), {"filters": (3, 4), "features": 5, "input_shape": (16, 16, 3)}),
     **dict.fromkeys(zoo.list_models("*unet"), {"filters": 2, "depth": 2, "input_shape": (13, 8, 3)}),

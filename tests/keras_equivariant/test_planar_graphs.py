@@ -10,6 +10,7 @@ from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers import (
     CosetPooling,
     GridCentring2D,
+    GroupAveragePooling2D,
     GroupConv2D,
     InverseLogRGB,
     OffsetAdapter,
@@ -19,6 +20,7 @@ from keras_equivariant.layers import (
     OffsetDense,
     OffsetGroupConv2D,
     OffsetReLU,
+    SubgroupRestriction,
 )
 from keras_equivariant.planar import to_planar
 from keras_equivariant.regularizers import EntropyRegularizer
@@ -206,3 +208,18 @@ def test_what_cannot_be_lowered(apply, message):
     x = image()
     with pytest.raises(ValueError, match=f"`model` has a layer that cannot be lowered: '.*', {message}"):
         to_planar(keras.Model(x, apply(x)))
+
+
+@pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
+@pytest.mark.parametrize("size", [(9, 8), (None, None)])
+@pytest.mark.parametrize(
+    "arguments", [{"pool_size": 1, "strides": 2}, {"pool_size": 2}, {"pool_size": 1, "strides": (2, 1)}]
+)
+def test_blurred_pooling_and_restriction(arguments, size):
+    inputs = keras.Input((*size, 3))
+    x = GroupAveragePooling2D(**arguments, blur=0.66)(GroupConv2D(4, 5, "p8m", padding="same")(inputs))
+    model = keras.Model(inputs, CosetPooling("p8")(SubgroupRestriction("p8m", "p8")(x)))
+    lowered = to_planar(model)
+    assert not [layer for layer in lowered.layers if not type(layer).__module__.startswith("keras.")]
+    x = random_array(2, 9, 8, 3)
+    assert relative_error(lowered(x), model(x)) < 1e-5
