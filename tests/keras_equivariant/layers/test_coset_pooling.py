@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, random_array, relative_error
+from helpers import TOLERANCES, cases, check_layer, random_array, relative_error
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling
 from keras_equivariant.symmetry import get_symmetry
 
 CASES = [("p4", None), ("p4", "p2"), ("p4", "p1"), ("p4m", None), ("p4m", "p4"), ("p4m", "pm"), ("pmm", "p2")]
+CASES = cases(CASES, [("p4", None), ("p4", "p1"), ("p4m", "p4")])
 
 
 def pool_by_hand(x, symmetry, subgroup, reduce):
@@ -35,7 +36,7 @@ def test_agrees_with_matrix_products(symmetry, subgroup, reduction, dtype):
 @pytest.mark.parametrize("reduction", ["max", "mean"])
 @pytest.mark.parametrize("symmetry, subgroup", CASES)
 def test_equivariant_under_every_element(symmetry, subgroup, reduction):
-    for size in [(5, 5), (6, 6), (5, 6)]:
+    for size in cases([(5, 5), (6, 6), (5, 6)], [(5, 6)]):
         x = random_array(2, *size, get_symmetry(symmetry).order, 3)
         layer = CosetPooling(symmetry, subgroup, reduction)
         assert equivariance_error(layer, x, output_subgroup=subgroup) < 1e-6
@@ -50,7 +51,7 @@ REGIONS = [("p4", None, [0, 1]), ("p4", None, [2]), ("p4m", None, [0, 1, 3, 4]),
 def test_a_general_region(symmetry, subgroup, region, reduction):
     matrices = get_symmetry(symmetry).matrices
     position = {matrix.tobytes(): index for index, matrix in enumerate(matrices)}
-    for size in [(5, 5), (5, 6)]:
+    for size in cases([(5, 5), (5, 6)], [(5, 6)]):
         x = random_array(2, *size, len(matrices), 3)
         expected = [
             getattr(np, reduction)(x[:, :, :, [position[(g @ matrices[u]).tobytes()] for u in region]], axis=3)
