@@ -64,9 +64,7 @@ def test_strides_and_dilation_agree_with_the_formula(symmetry, input_subgroup, c
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "padding, kernel_sizes", [("valid", cases([1, 2, 3, 4], [2])), ("same", cases([1, 3, 5], [3]))]
-)
+@pytest.mark.parametrize("padding, kernel_sizes", [("valid", [1, 2, 3, 4]), ("same", [1, 3, 5])])
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_equivariant_under_every_element(symmetry, input_subgroup, cosets_of, padding, kernel_sizes, dtype):
     for kernel_size in cases(kernel_sizes, [kernel_sizes[1]]):
