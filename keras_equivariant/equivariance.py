@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
+from keras_equivariant.moved_inputs import run_moved
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Tensor
 
@@ -116,7 +117,9 @@ def equivariance_error(
             or the output channels do not split into groups, as those of logits. With a symmetry too, both count.
 
     Returns:
-        The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one.
+        The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one. If the
+        model has a fixed input that is not square, it is that under the elements that keep its sides, half turns and
+        mirrors; a warning names them.
 
     Raises:
         ValueError: If a name is unknown, `symmetry` is `None` and the layers name none or several, or an array has
@@ -138,10 +141,11 @@ def equivariance_error(
     outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
     deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
-    for element in range(0 if symmetry is None else get_symmetry(symmetry).order):
-        moved_inputs = _transform(inputs, symmetry, element, input_subgroup)
+    moves = range(0 if symmetry is None else get_symmetry(symmetry).order)
+    moves = [_transform(inputs, symmetry, element, input_subgroup) for element in moves]
+    for element, found in run_moved(lambda x: _run(model, x), inputs, moves):
         moved_outputs = _transform(outputs, symmetry, element, output_subgroup)
-        deviations.append(np.abs(_run(model, moved_inputs) - moved_outputs).max())
+        deviations.append(np.abs(found - moved_outputs).max())
     largest = np.max(deviations)  # nan if one is
     return float(largest / scale if scale > 0 else largest)
 
@@ -182,7 +186,6 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
     'ordinary'
     """
     symmetry = _symmetry_of(model) if symmetry is None else symmetry
-    group = get_symmetry(symmetry)
     layers, kinds = _layers_and_kinds(model, symmetry)
     until = keras.Model(model.inputs[0], [layer.output for layer in layers])
     inputs = ops.convert_to_numpy(inputs)
@@ -192,8 +195,8 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
-    for element in range(group.order):
-        moved = run(_transform(inputs, symmetry, element, None))
+    moves = [_transform(inputs, symmetry, element, None) for element in range(get_symmetry(symmetry).order)]
+    for element, moved in run_moved(run, inputs, moves):
         for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
             deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
     return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}
