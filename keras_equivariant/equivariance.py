@@ -9,6 +9,7 @@ from keras import ops, tree
 
 from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
 from keras_equivariant.interpolation import interpolate, turning_errors  # noqa: F401 - the latter, too
+from keras_equivariant.moved_inputs import run_moved
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Tensor
 
@@ -123,7 +124,9 @@ def equivariance_error(
             or the output channels do not split into groups, as those of logits. With a symmetry too, both count.
 
     Returns:
-        The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one.
+        The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one. If the
+        model has a fixed input that is not square, it is that under the elements that keep its sides, half turns and
+        mirrors; a warning names them.
 
     Raises:
         ValueError: If a name is unknown, `symmetry` is `None` and the layers name none or several, or an array has
@@ -145,10 +148,11 @@ def equivariance_error(
     outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
     deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
-    for element in [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist():
-        moved_inputs = transform_array(inputs, symmetry, element, input_subgroup)
+    elements = [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist()
+    moves = {element: transform_array(inputs, symmetry, element, input_subgroup) for element in elements}
+    for element, found in run_moved(lambda x: _run(model, x), inputs, moves):
         moved_outputs = transform_array(outputs, symmetry, element, output_subgroup)
-        deviations.append(np.abs(_run(model, moved_inputs) - moved_outputs).max())
+        deviations.append(np.abs(found - moved_outputs).max())
     largest = np.max(deviations)  # nan if one is
     return float(largest / scale if scale > 0 else largest)
 
@@ -189,7 +193,6 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
     'ordinary'
     """
     symmetry = _symmetry_of(model) if symmetry is None else symmetry
-    group = get_symmetry(symmetry)
     layers, kinds = _layers_and_kinds(model, symmetry)
     until = keras.Model(model.inputs[0], [layer.output for layer in layers])
     inputs = ops.convert_to_numpy(inputs)
@@ -199,8 +202,9 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
-    for element in group.exact_elements.tolist():
-        moved = run(transform_array(inputs, symmetry, element))
+    elements = get_symmetry(symmetry).exact_elements.tolist()
+    moves = {element: transform_array(inputs, symmetry, element) for element in elements}
+    for element, moved in run_moved(run, inputs, moves):
         for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
             deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
     return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}

@@ -67,6 +67,7 @@ class SpectralConvolution:
         Returns:
             `(batch, new_height, new_width, S, filters)`.
         """
+        x = ops.convert_to_tensor(x)  # a gradient of one's own demands tensors
         if self._size == 1:
             # The gradient of these slices puts the zeros of a strided one in their places.
             x = x[:, :: self._strides, :: self._strides] if self._strides > 1 else x
@@ -74,7 +75,7 @@ class SpectralConvolution:
         else:
             convolve = self._convolve_patches
         # Automatic differentiation of all the additions would double them, and keep the patches in memory.
-        # A reshaped variable is a tensor on every backend, as a gradient of one's own demands.
+        # A reshaped variable is a tensor on every backend.
         return ops.custom_gradient(convolve)(x, ops.reshape(kernel, kernel.shape))
 
     def _convolve_pixels(self, x, kernel):

@@ -9,9 +9,25 @@ import keras
 import numpy as np
 
 ROOT = pathlib.Path(__file__).parent.parent
+# JAX compiles every operation for each new shape, which takes ten times as long as to run it, and groups, masks and
+# indices are the same NumPy on each backend: so JAX takes some of the cases of long tests, unless this asks for all.
+ALL_CASES = keras.config.backend() != "jax" or bool(os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"))
 # torch.compile takes minutes for each model, and warns of its own code.
 COMPILES = keras.config.backend() != "torch"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+
+
+def cases(everything, on_jax):
+    """The cases of a parametrised test: all of them on TensorFlow and PyTorch, some on JAX.
+
+    Args:
+        everything: All cases.
+        on_jax: Those of them that JAX runs: one for each way that tensors take through the code.
+    """
+    everything, on_jax = list(everything), list(on_jax)
+    if unknown := [case for case in on_jax if case not in everything]:
+        raise ValueError(f"`on_jax` must be among the cases. Received: {unknown}")
+    return everything if ALL_CASES else on_jax
 
 
 def module_name(path):

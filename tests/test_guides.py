@@ -1,12 +1,9 @@
 """Every guide runs as a script, prints the figures that its page shows, and draws its picture; every snippet exists."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, run_python
 
 GUIDES = ROOT / "docs" / "guides"
 NAMES = sorted(path.stem for path in GUIDES.glob("*.py"))
@@ -19,18 +16,47 @@ def shown_output(name):
     return [line.strip() for line in lines if line.startswith("    ") and "keras-equivariant " not in line]
 
 
+# Runs scripts one after another in one process, each as if it were alone; what each prints goes into a file beside its
+# pictures, and the traceback of one that fails into another.
+RUN = """
+import contextlib, os, pathlib, runpy, sys, traceback
+import keras
+
+folder, *scripts = map(pathlib.Path, sys.argv[1:])
+os.chdir(folder)
+start = dict(image_data_format=keras.config.image_data_format(), dtype_policy=keras.config.dtype_policy())
+for script in scripts:
+    sys.argv = [str(script), str(folder)]
+    with open(folder / f"{script.stem}.out", "w") as out, contextlib.redirect_stdout(out):
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except BaseException:
+            (folder / f"{script.stem}.error").write_text(traceback.format_exc())
+    keras.utils.clear_session()
+    for name, value in start.items():
+        getattr(keras.config, f"set_{name}")(value)
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The folder with what all guides print and draw."""
+    folder = tmp_path_factory.mktemp("guides")
+    run_python(RUN, folder, *(GUIDES / f"{name}.py" for name in NAMES), KERAS_BACKEND="tensorflow")
+    return folder
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_guide(name, tensorflow_backend, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, str(GUIDES / f"{name}.py"), str(tmp_path)]
-    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-2000:]
-    printed = result.stdout.splitlines()
+def test_guide(name, tensorflow_backend, request):
+    folder = request.getfixturevalue("results")
+    error = folder / f"{name}.error"
+    assert not error.exists(), error.read_text()[-2000:]
+    printed = (folder / f"{name}.out").read_text().splitlines()
     for line in shown_output(name):
         # The same words; numbers depend on the processor in their last digits.
         assert any(_NUMBER.sub("#", line) == _NUMBER.sub("#", other) for other in printed), line
     if f"]({name}.png)" in (GUIDES / f"{name}.md").read_text():
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+        assert (folder / f"{name}.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.activations import sparsemax
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape, Size, Tensor
 
@@ -124,6 +125,8 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
         return self._mix(self.pointwise_kernel)[0, 0]
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         outputs = ops.separable_conv(
             inputs,
             self.depthwise_kernel,

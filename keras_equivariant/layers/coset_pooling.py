@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers.extremes import largest
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Tensor
@@ -16,7 +17,7 @@ def _mean(x, axis):
     return ops.sum(x, axis=axis) / x.shape[axis]
 
 
-_REDUCTIONS = {"max": ops.max, "mean": _mean}
+_REDUCTIONS = {"max": lambda x, axis: largest(x, [axis]), "mean": _mean}
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")

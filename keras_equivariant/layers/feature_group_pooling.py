@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_equivariant.constraints import OffsetProjection
+from keras_equivariant.layers.extremes import largest, smallest
 from keras_equivariant.layers.feature_groups import (
     channel_sums,
     check_feature_groups,
@@ -93,7 +94,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         if self.reduction == "mean":
             return ops.sum(x, axis=-1) / block
         axes = (-1,) if self.scope == "local" else (*range(1, len(x.shape) - 2), -1)
-        return (ops.max if self.reduction == "max" else ops.min)(x, axis=axes)
+        return (largest if self.reduction == "max" else smallest)(x, axes)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*(input_shape[:-1] if self.scope == "local" else input_shape[:1]), self.feature_groups)

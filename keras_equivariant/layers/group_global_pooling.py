@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last
 from keras_equivariant.typing import Shape, Tensor
@@ -20,6 +21,8 @@ class _GroupGlobalPooling(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         return split_orientations(super().call(merge_orientations(inputs)), inputs.shape[-2])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.sampling import output_size, warn_if_broken, warn_if_coarse
@@ -207,6 +208,8 @@ class GroupDepthwiseConv2D(_TurningDepthwise, keras.layers.DepthwiseConv2D):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         return self._finish(self._convolve_depthwise(inputs, ops.convert_to_tensor(self.kernel)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -303,6 +306,8 @@ class GroupSeparableConv2D(_TurningDepthwise, keras.layers.SeparableConv2D):
         return self._mix(self.pointwise_kernel)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         outputs = self._convolve_depthwise(inputs, ops.convert_to_tensor(self.depthwise_kernel))
         kernel = self._mix(self.pointwise_kernel)
         return self._finish(ops.conv(outputs, kernel, padding="valid", data_format=self.data_format))

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.feature_groups import (
     ProjectedKernel,
     group_means,
@@ -39,6 +40,8 @@ class OffsetConvolution(ProjectedKernel):
         return self.padding == "same" and max(self.kernel_size) > 1
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         means = None
         if self._reaches_over_borders():
             # Where the mean is zero, padding with zeros is padding with the mean.

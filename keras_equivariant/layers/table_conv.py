@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
@@ -201,6 +202,11 @@ class TableConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return super().convolution_op(inputs, self._expand(kernel))
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
+        return super().call(inputs)
 
     def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
         raise ValueError(

@@ -132,3 +132,33 @@ def test_elements_that_do_not_exist(element):
     for transform, shape in ((transform_image, (1, 3, 3, 2)), (transform_feature_map, (1, 3, 3, 4, 2))):
         with pytest.raises(ValueError, match=f"`element` must be an int from 0 to 3. Received: element={element}"):
             transform(random_array(*shape), "p4", element)
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_a_fixed_input_that_is_not_square(report):
+    """Half turns and mirrors still apply, and are tested."""
+
+    def errors(model):
+        with pytest.warns(UserWarning, match=told) as caught:
+            found = equivariance_report(model, x) if report else {"all": equivariance_error(model, x)}
+        assert len(caught) == 1 and caught[0].filename == __file__
+        return list(found.values())
+
+    told = r"The elements \[0, 2, 4, 6\] alone are tested: .* \(5, 6\), .* \[1, 3, 5, 7\] exchange"
+    x = random_array(2, 5, 6, 3)
+    inputs = keras.Input((5, 6, 3))
+    maps = GroupConv2D(2, 3, "p4m")(inputs)
+    assert max(errors(keras.Model(inputs, keras.layers.GlobalMaxPooling3D()(maps)))) < 1e-6
+    assert max(errors(keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(maps))))) > 0.1
+
+
+def test_an_error_inside_a_model_is_not_taken_for_a_size():
+    def fails(x):
+        if x[0, 0, 0, 0] != first:
+            raise ValueError("of its own")
+        return x
+
+    x = random_array(1, 5, 5, 3)
+    first = x[0, 0, 0, 0]
+    with pytest.raises(ValueError, match="of its own"):
+        equivariance_error(fails, x, "p4")

@@ -3,7 +3,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from helpers import random_array
+from helpers import cases, random_array
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import (
@@ -23,6 +23,7 @@ WINDOWS = [
     for stride in (1, 2, 3)
     for padding in ("valid", "same", "reflect", "wrap")
 ]
+WINDOWS = cases(WINDOWS, [(2, 2, "valid"), (3, 2, "same"), (3, 2, "reflect"), (4, 3, "wrap")])
 
 
 def warnings_of(layer, x):
@@ -49,7 +50,7 @@ def test_a_convolution_warns_exactly_where_it_is_not_equivariant(kernel_size, st
 
 @pytest.mark.parametrize("layer_class", [GroupMaxPooling2D, GroupAveragePooling2D])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("pool_size, stride", [(2, 2), (3, 2), (2, 1), (3, 3), (1, 2)])
+@pytest.mark.parametrize("pool_size, stride", cases([(2, 2), (3, 2), (2, 1), (3, 3), (1, 2)], [(3, 2)]))
 def test_a_pooling_warns_exactly_where_it_is_not_equivariant(pool_size, stride, padding, layer_class):
     for size in (6, 7, 8):
         layer = layer_class(pool_size, stride, padding=padding)
@@ -92,7 +93,8 @@ def test_other_dimensions():
 
 
 @pytest.mark.parametrize(
-    "kernel_size, stride", [(1, 1), (2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (1, 2), (3, 3), (2, 3)]
+    "kernel_size, stride",
+    cases([(1, 1), (2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (1, 2), (3, 3), (2, 3)], [(2, 1), (3, 2), (2, 3)]),
 )
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_a_transposed_convolution_warns_exactly_where_it_is_not_equivariant(kernel_size, stride, padding):

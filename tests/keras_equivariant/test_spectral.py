@@ -2,15 +2,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from helpers import (
-    TOLERANCES,
-    check_layer,
-    gradients,
-    random_array,
-    randomise,
-    relative_error,
-    to_numpy,
-)
+from helpers import TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
@@ -21,7 +13,8 @@ from keras_equivariant.symmetry import SymmetryGroup, get_symmetry
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
 
-GROUPS = ["p1", "p2", "p4", "pm", "pmm", "p4m", "p3", "p6", "p6m"]
+GROUPS = cases(["p1", "p2", "p4", "pm", "pmm", "p4m", "p3", "p6", "p6m"], ["p1", "p4m", "p6"])
+WINDOWS = cases([(1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (3, 3), (5, 2)], [(1, 2), (2, 1), (3, 1), (3, 2)])
 CPU_BACKENDS = ("tensorflow", "jax")
 
 
@@ -94,10 +87,10 @@ def test_agrees_with_the_formula(name, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("kernel_size, strides", [(1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (3, 3), (5, 2)])
-@pytest.mark.parametrize("name", ["p4", "p4m"])
+@pytest.mark.parametrize("kernel_size, strides", WINDOWS)
+@pytest.mark.parametrize("name", cases(["p4", "p4m"], ["p4m"]))
 def test_outputs_and_gradients_are_those_of_the_planar_convolution(name, kernel_size, strides, padding, dtype):
-    for size in ((7, 8), (6, 5)):
+    for size in cases(((7, 8), (6, 5)), ((7, 8),)):
         x = random_array(2, *size, get_symmetry(name).order, 3, dtype=dtype)
         planar, spectral = layers(2, kernel_size, name, shape=x.shape, strides=strides, padding=padding, dtype=dtype)
         y = planar(x)
@@ -107,7 +100,7 @@ def test_outputs_and_gradients_are_those_of_the_planar_convolution(name, kernel_
             assert relative_error(actual, expected) < 10 * TOLERANCES[dtype]
 
 
-@pytest.mark.parametrize("name", ["p1", "p2", "pm", "pmm", "p3", "p6", "p6m"])
+@pytest.mark.parametrize("name", cases(["p1", "p2", "pm", "pmm", "p3", "p6", "p6m"], ["pm", "p3"]))
 def test_gradients_on_the_other_groups(name):
     x = random_array(1, 6, 5, get_symmetry(name).order, 2, dtype="float64")
     for padding, strides in (("valid", 1), ("same", 2)):

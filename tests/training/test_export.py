@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import random_array, relative_error, run_python, to_numpy
 from keras_equivariant.training.export.formats import export, list_formats
 from networks import small_network
@@ -73,6 +74,37 @@ np.save(sys.argv[1] + "/y.npy", served.serve(np.load(sys.argv[1] + "/x.npy")))
 """
     run_python(code, tmp_path)
     assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
+
+
+def test_pytorch_says_what_to_do_and_it_works(tmp_path, tensorflow_backend):
+    """Heights and widths are free; the folder that TensorFlow writes takes any."""
+    pytest.importorskip("torch")
+    code = """
+import sys
+import keras, numpy as np
+from keras_equivariant.layers import CosetPooling, GroupConv2D
+from keras_equivariant.training.export.formats import export
+
+layers = [GroupConv2D(2, 3, "p4"), CosetPooling("p4"), keras.layers.GlobalAveragePooling2D()]
+model = keras.Sequential([keras.Input((None, None, 3)), *layers])
+model.save(sys.argv[1] + "/model.keras")
+x = np.linspace(0, 1, 2 * 8 * 9 * 3, dtype="float32").reshape(2, 8, 9, 3)
+np.savez(sys.argv[1] + "/pictures.npz", x=x, y=keras.ops.convert_to_numpy(model(x)))
+try:
+    export(model, sys.argv[1] + "/served", "saved_model", x)
+except ValueError as error:
+    print("refused:", error)
+"""
+    printed = run_python(code, tmp_path, KERAS_BACKEND="torch")
+    assert "refused: PyTorch could not write this model as a 'saved_model': save it as a .keras file" in printed
+    assert not (tmp_path / "served").exists()
+    model = keras.models.load_model(tmp_path / "model.keras")
+    with np.load(tmp_path / "pictures.npz") as pictures:
+        assert relative_error(model(pictures["x"]), pictures["y"]) < 1e-5
+        assert export(model, tmp_path / "served", "saved_model", pictures["x"]) <= 1e-4
+    other = random_array(1, 6, 11, 3)
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    assert relative_error(served.serve(other), model(other)) < 1e-5
 
 
 def test_bad_arguments(tmp_path):

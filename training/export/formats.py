@@ -24,7 +24,17 @@ def _load_keras(path: pathlib.Path) -> Run:
 
 
 def _save_saved_model(model: keras.Model, path: pathlib.Path) -> None:
-    model.export(path, verbose=False)
+    try:
+        model.export(path, verbose=False)
+    except Exception as error:
+        if keras.config.backend() != "torch":
+            raise
+        # PyTorch traces the model, which it cannot do with every layer, nor with free heights and widths.
+        raise ValueError(
+            "PyTorch could not write this model as a 'saved_model': save it as a .keras file, load that with "
+            "KERAS_BACKEND=tensorflow, where weights and layers are the same, and export it there. "
+            f"Received: backend='torch', {type(error).__name__}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _load_saved_model(path: pathlib.Path) -> Run:

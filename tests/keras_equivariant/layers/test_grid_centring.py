@@ -1,14 +1,14 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, random_array, relative_error, to_numpy
+from helpers import TOLERANCES, cases, check_layer, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupMaxPooling2D
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("size", [(7, 7), (8, 8), (7, 8), (9, 10)])
+@pytest.mark.parametrize("size", cases([(7, 7), (8, 8), (7, 8), (9, 10)], [(7, 8)]))
 @pytest.mark.parametrize(
     "kernel_size, strides, padding", [(3, 2, "same"), (2, 2, "valid"), (3, 3, "valid"), (1, 2, "same")]
 )
@@ -33,7 +33,7 @@ def test_means_of_neighbours():
     np.testing.assert_array_equal(GridCentring2D()(random_array(1, 7, 7, 3)), random_array(1, 7, 7, 3))
 
 
-@pytest.mark.parametrize("size", [32, 33])
+@pytest.mark.parametrize("size", cases([32, 33], [32]))
 def test_a_network_of_exact_layers_is_invariant(size):
     """Lift, convolve, downsample by convolution and by pooling, convolve, pool over orientations."""
     layers = [
@@ -53,7 +53,7 @@ def test_a_network_of_exact_layers_is_invariant(size):
     assert equivariance_error(model, random_array(2, size, size, 3), "p4m") < 1e-5
 
 
-@pytest.mark.parametrize("size", [32, 33])
+@pytest.mark.parametrize("size", cases([32, 33], [32]))
 def test_pooled_over_p4_and_convolved_on_it_is_equivariant_under_all_eight(size):
     layers = [
         GroupConv2D(4, 3, "p4m", padding="same", activation="relu"),

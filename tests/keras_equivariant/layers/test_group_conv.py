@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from helpers import TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
@@ -19,6 +19,7 @@ KINDS = [
     *((symmetry, None, "p1") for symmetry in SYMMETRIES),
     *((symmetry, subgroup, subgroup) for symmetry, subgroup in QUOTIENTS),
 ]
+KINDS = cases(KINDS, [("p1", None, "p1"), ("p4", None, "p4"), ("p4m", None, "p1"), ("p4m", "p4", "p4")])
 
 
 def random_input(symmetry, input_subgroup, cosets_of, size, dtype, channels=3):
@@ -30,7 +31,7 @@ def random_input(symmetry, input_subgroup, cosets_of, size, dtype, channels=3):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("kernel_size", cases([1, 2, 3, 4], [2, 3]))
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_agrees_with_the_formula(symmetry, input_subgroup, cosets_of, kernel_size, dtype):
     x, orientations = random_input(symmetry, input_subgroup, cosets_of, (6, 7), dtype)
@@ -44,7 +45,9 @@ def test_agrees_with_the_formula(symmetry, input_subgroup, cosets_of, kernel_siz
 
 
 @pytest.mark.parametrize("arguments", [{"strides": 2}, {"strides": 3}, {"dilation_rate": 2}])
-@pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", [("p4", None, "p4"), ("p4m", None, "p1")])
+@pytest.mark.parametrize(
+    "symmetry, input_subgroup, cosets_of", cases([("p4", None, "p4"), ("p4m", None, "p1")], [("p4m", None, "p1")])
+)
 def test_strides_and_dilation_agree_with_the_formula(symmetry, input_subgroup, cosets_of, arguments):
     x, orientations = random_input(symmetry, input_subgroup, cosets_of, (9, 8), "float32")
     layer = GroupConv2D(2, 3, symmetry, use_bias=False, **arguments)
@@ -64,8 +67,8 @@ def test_strides_and_dilation_agree_with_the_formula(symmetry, input_subgroup, c
 @pytest.mark.parametrize("padding, kernel_sizes", [("valid", [1, 2, 3, 4]), ("same", [1, 3, 5])])
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_equivariant_under_every_element(symmetry, input_subgroup, cosets_of, padding, kernel_sizes, dtype):
-    for kernel_size in kernel_sizes:
-        for size in [(6, 6), (7, 7), (6, 7)]:
+    for kernel_size in cases(kernel_sizes, [kernel_sizes[1]]):
+        for size in cases([(6, 6), (7, 7), (6, 7)], [(6, 7)]):
             x, _ = random_input(symmetry, input_subgroup, cosets_of, size, dtype)
             layer = GroupConv2D(
                 2, kernel_size, symmetry, padding=padding, input_subgroup=input_subgroup, activation="relu", dtype=dtype
@@ -160,6 +163,8 @@ OTHER_KINDS = [
     ("Oh", "O", "O", (4, 4, 4), [3]),
     ("D4h", "C4", "C4", (4, 4, 4), [3]),
 ]
+ON_JAX = [("mirror", None, None, (8,), [1, 2, 3, 4, 5]), ("p3", None, "p3", (7, 7), [1, 3, 5])]
+OTHER_KINDS = cases(OTHER_KINDS, [*ON_JAX, ("p6m", "p6", "p6", (7, 7), [5]), ("D4h", "C4", "C4", (4, 4, 4), [3])])
 
 
 def subgroup_of(symmetry, name):
@@ -215,7 +220,10 @@ def test_other_groups_are_equivariant(symmetry, input_subgroup, cosets_of, size,
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "symmetry, cosets_of, size, kernel_size",
-    [("mirror", None, (6,), 3), ("p6", None, (5, 5), 3), ("p6", "p6", (5, 5), 5), ("C4", None, (4, 4, 4), 2)],
+    cases(
+        [("mirror", None, (6,), 3), ("p6", None, (5, 5), 3), ("p6", "p6", (5, 5), 5), ("C4", None, (4, 4, 4), 2)],
+        [("mirror", None, (6,), 3), ("p6", "p6", (5, 5), 5), ("C4", None, (4, 4, 4), 2)],
+    ),
 )
 def test_gradients_of_other_groups(symmetry, cosets_of, size, kernel_size, dtype):
     x, with_orientations = other_input(symmetry, cosets_of, size, dtype)
@@ -258,7 +266,7 @@ def test_a_group_from_outside():
 @pytest.mark.parametrize("symmetry, size", [("mirror", (7,)), ("p4m", (6, 7)), ("D4", (4, 4, 4))])
 def test_padding_from_the_data(symmetry, size, mode):
     x = random_array(2, *size, get_symmetry(symmetry).order, 2)
-    for kernel_size in (2, 3, 4, 5):
+    for kernel_size in cases((2, 3, 4, 5), (3, 4)):
         layer = LAYERS[len(size)](2, kernel_size, symmetry, padding=mode)
         y = layer(x)
         before = (kernel_size - 1) // 2

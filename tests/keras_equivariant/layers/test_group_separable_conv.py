@@ -3,13 +3,13 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, random_array, randomise, relative_error, to_numpy
+from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv2D, GroupDepthwiseConv2D, GroupSeparableConv2D
 from keras_equivariant.symmetry import get_symmetry
 
-SYMMETRIES = ["p1", "p2", "p4", "pm", "p4m"]
+SYMMETRIES = cases(["p1", "p2", "p4", "pm", "p4m"], ["p1", "p4m"])
 CASES = [(3, 1, "valid"), (3, 2, "valid"), (3, 1, "same"), (2, 1, "valid")]
 
 
@@ -51,7 +51,7 @@ def inputs_for(symmetry, lifts, dtype="float32"):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("lifts", [True, False])
 @pytest.mark.parametrize("size, stride, padding", CASES)
-@pytest.mark.parametrize("symmetry", ["p2", "p4", "p4m"])
+@pytest.mark.parametrize("symmetry", cases(["p2", "p4", "p4m"], ["p4m"]))
 def test_depthwise_agrees_with_the_formula(symmetry, size, stride, padding, lifts, dtype):
     x = inputs_for(symmetry, lifts, dtype)
     layer = GroupDepthwiseConv2D(size, symmetry, stride, padding, depth_multiplier=2, dtype=dtype)
@@ -63,7 +63,7 @@ def test_depthwise_agrees_with_the_formula(symmetry, size, stride, padding, lift
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("lifts", [True, False])
-@pytest.mark.parametrize("symmetry", ["p2", "p4", "p4m"])
+@pytest.mark.parametrize("symmetry", cases(["p2", "p4", "p4m"], ["p4m"]))
 def test_separable_agrees_with_the_formula(symmetry, lifts, dtype):
     x, group = inputs_for(symmetry, lifts, dtype), get_symmetry(symmetry)
     layer = GroupSeparableConv2D(4, 3, symmetry, depth_multiplier=2, dtype=dtype)
