@@ -27,6 +27,7 @@ def training_batches(
     workers: tuple[int, int] = (1, 0),
     targets: str = "number",
     outside: int = 0,
+    steps: int | None = None,
 ) -> tf.data.Dataset:
     """Shuffles and transforms the training images anew in each epoch, without end.
 
@@ -45,6 +46,7 @@ def training_batches(
             as it is; `"mask"` for integers `(n, height, width)` or `(n, height, width, channels)`; `"vector"` for
             floats `(n, 2)`, x to the right and y upwards.
         outside: Value of mask pixels that come in from outside.
+        steps: Number of batches in an epoch, if not all.
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`, one epoch after the other.
@@ -61,7 +63,7 @@ def training_batches(
         )
     transforms = Transforms(augmentation, preprocess, targets, outside)
     transforms.check(split)
-    used = len(split) - len(split) % batch_size
+    used = batch_size * (steps or len(split) // batch_size)
     epochs = tf.data.Dataset.counter(initial_epoch).map(lambda epoch: tf.stack([tf.constant(seed, tf.int64), epoch]))
     calls = parallel_calls or tf.data.AUTOTUNE
     if isinstance(split, StreamedSplit):

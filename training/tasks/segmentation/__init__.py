@@ -92,7 +92,7 @@ class Segmentation(Task[Segmented]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess or Unchanged(), *how, initial_epoch=epoch)
+        return training_batches(part.train, preprocess or Unchanged(), *how, epoch, recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
