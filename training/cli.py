@@ -4,6 +4,7 @@ Help and refusals shall take no time: what is imported here, before the argument
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -186,7 +187,8 @@ def _import_tensorflow_quietly() -> None:
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        import tensorflow  # noqa: F401
+        with contextlib.suppress(ImportError):  # Keras may compute with something else
+            import tensorflow  # noqa: F401
 
         import keras_equivariant.library  # noqa: F401 - it registers what saved models are made of
     finally:

@@ -1,12 +1,13 @@
 """One training run, from the recipe to the report, for any task."""
 
 import dataclasses
+import itertools
 import time
 from typing import Any
 
 import keras
 import numpy as np
-from keras_equivariant.training.export.formats import export
+from keras_equivariant.training.export.formats import export, has_tensorflow
 from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
@@ -90,8 +91,9 @@ def fit(
         "fit_seconds": round(sum(checkpoint.seconds for checkpoint in checkpoints), 1),
         **task.evaluate(recipe, model, data, preprocess),
         "keras_difference": export(model, run.model, "keras", inputs),
-        "saved_model_difference": export(model, run.saved_model, "saved_model", inputs),
     }
+    if has_tensorflow():
+        metrics["saved_model_difference"] = export(model, run.saved_model, "saved_model", inputs)
     figure = Figure(layout="constrained")
     task.draw(figure, model, data, preprocess, history, metrics)
     save_figure(figure, run.report)
@@ -204,7 +206,7 @@ def _fit_epochs(
             Duration(deadline),
             *task.callbacks(recipe, part, preprocess),
             checkpoint,
-            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            *([keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False)] if has_tensorflow() else []),
         ],
     )
     checkpoint.raise_if_failed()
@@ -221,7 +223,7 @@ def _finished(
         freeze_body(network, False)
     if recipe.reestimate_batch_norm and not recipe.freeze:
         batches = task.batches(recipe, part, preprocess, recipe.epochs)
-        reestimate_batch_norm(network, batches.take(_steps(recipe, part)))
+        reestimate_batch_norm(network, itertools.islice(batches, _steps(recipe, part)))
     # 16 bits are for training: no two runtimes round them alike.
     return in_float32(network) if recipe.precision == "mixed_bfloat16" else network
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
 from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
 from keras_equivariant.training.model.network import create_network
@@ -99,7 +100,7 @@ class Segmentation(Task[Segmented]):
             return None
         images, classes = part.validation.central(len(part.validation.images))
         images = np.asarray((preprocess or Unchanged())(images.astype("float32") / 255))
-        return Batches.from_tensor_slices((images, classes)).batch(recipe.batch_size)
+        return tf.data.Dataset.from_tensor_slices((images, classes)).batch(recipe.batch_size)
 
     def examples(self, data: Segmented, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         images, classes = _crops(data, getattr(data, split)).central(count)
