@@ -109,7 +109,7 @@ def test_images_that_do_not_fit_on_the_device_stay_on_the_host(monkeypatch):
     split = small_split(20)
     expected = epoch(split)
     monkeypatch.setattr(device, "ON_DEVICE", 10)
-    assert isinstance(TrainingBatches(split, PREPROCESS, (), 5, 0)._images, np.ndarray)
+    assert isinstance(TrainingBatches(split, PREPROCESS, (), 5, 0).images, np.ndarray)
     for found, wanted in zip(epoch(split), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 

@@ -32,6 +32,10 @@ class TrainingBatches(keras.utils.PyDataset):
             each batch.
         steps: Number of batches in an epoch, if not all.
 
+    Attributes:
+        images: All images, on the device if they fit: preprocessed, unless a transform acts on them as they are.
+        steps: Number of batches in an epoch.
+
     Raises:
         ValueError: If an augmentation is unknown or needs images that stay in files, or the batch does not split among
             the workers.
@@ -61,12 +65,12 @@ class TrainingBatches(keras.utils.PyDataset):
         self._preprocess = preprocess
         self._batch_size, self._seed, self._initial_epoch, self._processes = batch_size, seed, initial_epoch, workers
         self._labels = np.asarray(split.labels)
-        self._steps = steps or len(split) // batch_size
+        self.steps = steps or len(split) // batch_size
         self._epoch = -1
         # Without transforms of the raw images, all are preprocessed once and for all.
         images = split.images if self._raw else preprocessed(split, preprocess)
-        self._images = keras.ops.convert_to_tensor(images) if images.nbytes <= ON_DEVICE else images
-        self._transform = compiled(self._transformed)
+        self.images = keras.ops.convert_to_tensor(images) if images.nbytes <= ON_DEVICE else images
+        self._transform = compiled(self.transformed)
 
     @property
     def num_batches(self) -> None:
@@ -75,19 +79,19 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """The batch of that number, of all epochs one after the other."""
-        epoch, step = divmod(index, self._steps)
+        epoch, step = divmod(index, self.steps)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order, self._drawn = self._draw(self._initial_epoch + epoch)
+            self._order, self._drawn = self.draw(self._initial_epoch + epoch)
         number, worker = self._processes
         size = self._batch_size // number
         start = step * self._batch_size + worker * size
         chosen = self._order[start : start + size]
         parameters = [array[chosen] for array in self._drawn]
-        if isinstance(self._images, np.ndarray):
-            images = self._transform(self._images[chosen], np.arange(size, dtype="int32"), *parameters)
+        if isinstance(self.images, np.ndarray):
+            images = self._transform(self.images[chosen], np.arange(size, dtype="int32"), *parameters)
         else:
-            images = self._transform(self._images, chosen, *parameters)
+            images = self._transform(self.images, chosen, *parameters)
         return for_training(images), self._labels[chosen]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
@@ -97,14 +101,14 @@ class TrainingBatches(keras.utils.PyDataset):
             yield self[index]
             index += 1
 
-    def _draw(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def draw(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """The order of the images in an epoch, and parameters of all images for each transform."""
         order, *others = np.random.default_rng([self._seed, epoch]).spawn(1 + len(self._raw) + len(self._late))
         count = len(self._labels)
         drawn = [t.draw(rng, count) for t, rng in zip([*self._raw, *self._late], others, strict=True)]
         return order.permutation(count).astype("int32"), drawn
 
-    def _transformed(self, images: Any, chosen: Any, *parameters: Any) -> Any:
+    def transformed(self, images: Any, chosen: Any, *parameters: Any) -> Any:
         """The chosen images, transformed."""
         images = keras.ops.take(images, chosen, axis=0)
         if self._raw:
