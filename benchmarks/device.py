@@ -1,7 +1,7 @@
 """Figures of one accelerator in a few minutes: layers, networks, CIFAR-10. It needs Keras, JAX and NumPy alone.
 
     python benchmarks/device.py --output RESULTS.json [--stages NAME ...] [--minutes N] [--data-dir DIR] [--scale X]
-    python benchmarks/device.py --pack cifar10.npz FOLDER        # into three files, to be carried one by one
+    python benchmarks/device.py --pack cifar10.npz FOLDER        # into four files, to be carried one by one
     python benchmarks/device.py --join FOLDER                    # and back into one
 
 Stages: `check` (does everything run: matrix products, a copy, a layer, the input alone), `layers` (planar and spectral

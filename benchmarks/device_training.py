@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import time
-import zipfile
 
 import device_layers
 import jax
@@ -132,17 +131,14 @@ def feeding(recipe, data_dir, scale):
     return {"recipe": recipe.name, "images_a_second": count * size / (time.perf_counter() - start)}
 
 
-def pack(path, folder, parts=3):
+def pack(path, folder, parts=4):
     """Divides the file of a data set into files that are small enough to be carried one by one."""
     with np.load(path, allow_pickle=False) as file:
         values = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     os.makedirs(folder, exist_ok=True)
     for i in range(parts):
         target = os.path.join(folder, f"{os.path.basename(path)[:-4]}-{i}.npz")
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as archive:
-            for key, value in values.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.array_split(value, parts)[i], allow_pickle=False)
+        np.savez_compressed(target, **{key: np.array_split(value, parts)[i] for key, value in values.items()})
         print(target, f"{os.path.getsize(target) / 2**20:.1f} MiB", flush=True)
 
 
