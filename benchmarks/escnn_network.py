@@ -56,14 +56,16 @@ def main():
     parser.add_argument("--filters", type=int, nargs=3, required=True)
     parser.add_argument("--blocks", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    network = Network(arguments.filters, arguments.blocks)
+    network = Network(arguments.filters, arguments.blocks).to(arguments.device)
     for module in network.modules():
         if isinstance(module, nn.R2Conv):
             torch.nn.init.normal_(module.weights, std=0.05)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     x, y = torch.randn(arguments.batch, 3, 32, 32), torch.randint(10, (arguments.batch,))
+    x, y = x.to(arguments.device), y.to(arguments.device)
     print(sum(parameter.numel() for parameter in network.parameters()), flush=True)
     while True:
         try:
@@ -74,6 +76,8 @@ def main():
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(network(x), y).backward()
         optimizer.step()
+        if arguments.device != "cpu":
+            torch.cuda.synchronize()
         print(time.perf_counter() - start, flush=True)
 
 

@@ -4,6 +4,7 @@ Help and refusals shall take no time: what is imported here, before the argument
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,7 +16,7 @@ from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.runs.commands import add_commands
-from keras_equivariant.training.runs.folder import check_output, find_finished_run
+from keras_equivariant.training.runs.folder import check_output, check_time_limit, find_finished_run
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
 from keras_equivariant.training.studies import list_studies
 
@@ -93,6 +94,9 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--weights", metavar="WEIGHTS", help=start)
     command.add_argument("--freeze", action="store_true", default=None, help="with --weights: train only the head")
     command.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's")
+    command.add_argument("--steps-per-epoch", type=int, metavar="N", help="a shorter epoch; default: all images")
+    limit = "end the training after that time and report; --resume goes on from the last whole epoch"
+    command.add_argument("--time-limit", type=float, metavar="MINUTES", help=limit)
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
     command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
     preprocessing = "instead of the recipe's, such as grey_world, shades_of_grey or estimated_light"
@@ -183,7 +187,8 @@ def _import_tensorflow_quietly() -> None:
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        import tensorflow  # noqa: F401
+        with contextlib.suppress(ImportError):  # Keras may compute with something else
+            import tensorflow  # noqa: F401
 
         import keras_equivariant.library  # noqa: F401 - it registers what saved models are made of
     finally:
@@ -207,12 +212,13 @@ def _fit(arguments: argparse.Namespace) -> None:
     _check_data_dir(arguments.data_dir, recipe.dataset)
     output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
     check_output(output, recipe.epochs, arguments.resume)
+    check_time_limit(arguments.time_limit)
     _import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.fit import fit
     from keras_equivariant.training.tasks import get_task
 
-    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir)
+    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir, arguments.time_limit)
     print(f"\n{format_metrics(get_task(recipe.task), metrics)}\n")
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
         if path.exists():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from helpers import relative_error
 from keras_equivariant.training.data.images import LabelledImages, Split
-from keras_equivariant.training.input import coloured_light
+from keras_equivariant.training.input import augmentations, coloured_light
 from keras_equivariant.training.input.augmentations import get_augmentation
 from keras_equivariant.training.input.preprocessing import fit_preprocessing
 from keras_equivariant.training.recipes import get_recipe, with_jitter
@@ -41,19 +41,19 @@ def test_light_is_an_offset_after_the_preprocessing():
 def test_jitter_changes_what_it_says():
     x = images(3, 4)
     neutral = np.array([[1, 1, 1, 0]] * 3, "float32")
-    np.testing.assert_allclose(coloured_light.jitter(x, neutral), x, atol=1e-5)
-    turned = coloured_light.jitter(x, neutral + np.array([0, 0, -0.5, 0.25], "float32")).numpy()
+    np.testing.assert_allclose(augmentations.jitter(x, neutral), x, atol=1e-5)
+    turned = augmentations.jitter(x, neutral + np.array([0, 0, -0.5, 0.25], "float32")).numpy()
     for before, after in zip(x.reshape(-1, 3), turned.reshape(-1, 3), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before)
         np.testing.assert_allclose(after, colorsys.hsv_to_rgb((hue + 0.25) % 1, 0.5 * saturation, value), atol=1e-4)
-    np.testing.assert_allclose(coloured_light.jitter(x, neutral * [[0.5, 1, 1, 0]]), x / 2, atol=1e-5)
+    np.testing.assert_allclose(augmentations.jitter(x, neutral * [[0.5, 1, 1, 0]]), x / 2, atol=1e-5)
     grey = (x @ np.array([0.2989, 0.587, 0.114], "float32")).mean((1, 2))[:, None, None, None]
     for contrast in (0.0, 0.6, 1.3):
-        found = coloured_light.jitter(x, neutral * [[1, contrast, 1, 0]])
+        found = augmentations.jitter(x, neutral * [[1, contrast, 1, 0]])
         expected = np.clip(grey + contrast * (x - grey), 0, 1)
         np.testing.assert_allclose(found, expected, atol=1e-4, err_msg="about the mean grey of each image")
-    drawn = coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 1000).numpy()
-    np.testing.assert_array_equal(drawn, coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 1000))
+    drawn = augmentations.draw_jitter(tf.constant([1, 2], tf.int64), 1000).numpy()
+    np.testing.assert_array_equal(drawn, augmentations.draw_jitter(tf.constant([1, 2], tf.int64), 1000))
     assert drawn[:, :3].min() > 0.6 and drawn[:, :3].max() < 1.4 and np.abs(drawn[:, 3]).max() < 0.1
     assert np.unique(drawn[:, 0]).size > 900
 
@@ -67,7 +67,7 @@ def test_amounts_of_jitter():
     np.testing.assert_allclose(drawn.max(0), list(config.values()), rtol=0.02)
     np.testing.assert_allclose(drawn.min(0), -np.array(list(config.values())), rtol=0.02)
     default = get_augmentation("colour_jitter").draw(tf.constant([1, 2], tf.int64), 9)
-    np.testing.assert_array_equal(default, coloured_light.draw_jitter(tf.constant([1, 2], tf.int64), 9))
+    np.testing.assert_array_equal(default, augmentations.draw_jitter(tf.constant([1, 2], tf.int64), 9))
     with pytest.raises(ValueError, match="`jitter` must go with a recipe that has.*Received: recipe='cifar10_light'"):
         with_jitter(get_recipe("cifar10_light"), [0, 0, 0, 0])
     for bad, message in (({"hue": 0.6}, "`hue`.*from 0 to 0.5"), ({"glow": 1}, "'colour_jitter' must be among")):

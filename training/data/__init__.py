@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,25 @@ def _rotated_mnist(data_dir: str | None) -> LabelledImages:
     return _of("rotated_mnist", "load")(data_dir)
 
 
-_tfds = functools.partial(_of, "from_tfds", "load")
+def _tfds(name: str) -> Callable[[str | None], LabelledImages]:
+    """A loader that reads NAME.npz in the folder of data sets, if it is there, and else the data set of TFDS."""
+
+    def load(data_dir: str | None) -> LabelledImages:
+        from keras_equivariant.training.data import arrays
+
+        if (path := arrays.path_of(name, data_dir)) is not None:
+            return arrays.load(name, path)
+        try:
+            return _of("from_tfds", "load", name)(data_dir)
+        except ImportError as error:
+            raise ValueError(
+                f"The data set {name!r} must be {name}.npz in `data_dir` where TensorFlow is not installed ({error}). "
+                f"Received: data_dir={data_dir}"
+            ) from None
+
+    return load
+
+
 _LOADERS = {
     "digits": _of("digits", "load"),
     "mnist": _tfds("mnist"),

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _PART = 5_000
 
@@ -16,6 +18,7 @@ class Split:
 
     images: np.ndarray
     labels: np.ndarray
+    in_memory: ClassVar[bool] = True
 
     def __len__(self) -> int:
         """The number of images."""
@@ -29,8 +32,10 @@ class Split:
         """The first images, all of them by default."""
         return Split(self.images[:count], self.labels[:count])
 
-    def examples(self) -> tf.data.Dataset:
+    def examples(self) -> "tf.data.Dataset":
         """All images in their order: `tf.data.Dataset` of `(image, label)`."""
+        import tensorflow as tf
+
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
 
     def scaled_images(self, count: int | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +35,7 @@ class StreamedSplit:
     parse: Callable
     size: int
     skips: tuple[int, ...] = ()
+    in_memory: ClassVar[bool] = False
 
     def __len__(self) -> int:
         """The number of images."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras_equivariant.training.files import Path, replacing
 
 _TOLERANCE = 1e-4
@@ -38,6 +37,8 @@ def _save_saved_model(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def _load_saved_model(path: pathlib.Path) -> Run:
+    import tensorflow as tf
+
     loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(tf.constant(images)).numpy()
 
@@ -51,11 +52,14 @@ def _load_onnx(path: pathlib.Path) -> Run:
     return lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def save_litert(
-    model: keras.Model, path: pathlib.Path, operations: Iterable = (tf.lite.OpsSet.TFLITE_BUILTINS,), **options: Any
-) -> None:
-    """Writes a LiteRT file of some sets of operations only; the options are attributes of TensorFlow's converter."""
-    target = tf.lite.TargetSpec(supported_ops=list(operations))
+def save_litert(model: keras.Model, path: pathlib.Path, operations: Iterable | None = None, **options: Any) -> None:
+    """Writes a LiteRT file of some sets of operations only, by default those that are built in.
+
+    The options are attributes of TensorFlow's converter.
+    """
+    import tensorflow as tf
+
+    target = tf.lite.TargetSpec(supported_ops=list(operations or [tf.lite.OpsSet.TFLITE_BUILTINS]))
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
 
@@ -91,6 +95,15 @@ _FORMATS = {
     "openvino": (_save_openvino, _load_openvino),
 }
 _ENDINGS = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "openvino": ""}
+
+
+def has_tensorflow() -> bool:
+    """Whether TensorFlow is installed, which writes and reads SavedModels, and the logs of TensorBoard."""
+    try:
+        import tensorflow  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def list_formats() -> list[str]:

@@ -7,7 +7,6 @@ nothing but the seed, the epoch and the image's index. Two more move masks and v
 
 import dataclasses
 import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,9 @@ from typing import Any
 import tensorflow as tf
 from keras_equivariant.training.data.streamed import random_crop
 from keras_equivariant.training.data.transforms import rotate, shift_and_flip
-from keras_equivariant.training.input.coloured_light import draw_jitter, jitter
+from keras_equivariant.training.input import named
+
+from keras_equivariant.typing import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,26 +103,40 @@ def _apply_symmetries_to_vectors(vectors: Any, choices: Any) -> tf.Tensor:
     return tf.where(choices[:, 2:] == 1, -vectors[:, ::-1], vectors)
 
 
+def draw_jitter(
+    key: Tensor, count: int, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1
+) -> Tensor:
+    """Factors of brightness, contrast and saturation about 1, and turns of the hue; the arguments limit all four."""
+    factors_key, hues_key = tf.unstack(tf.random.split(key))
+    amounts = tf.constant([brightness, contrast, saturation])
+    factors = 1 + amounts * tf.random.stateless_uniform((count, 3), factors_key, -1.0, 1.0)
+    return tf.concat([factors, hue * tf.random.stateless_uniform((count, 1), hues_key, -1.0, 1.0)], axis=1)
+
+
+def jitter(images: Tensor, parameters: Tensor, background: Any = None) -> Tensor:
+    """Changes brightness, contrast, saturation and hue, each image by its own parameters, in this order."""
+    brightness, contrast, saturation, hue = tf.unstack(parameters[:, :, None, None], axis=1)
+    images = images * brightness[..., None]
+    grey = tf.reduce_mean(tf.image.rgb_to_grayscale(images), axis=(1, 2), keepdims=True)
+    images = tf.clip_by_value(grey + (images - grey) * contrast[..., None], 0.0, 1.0)
+    hues, saturations, values = tf.unstack(tf.image.rgb_to_hsv(images), axis=-1)
+    saturations = tf.clip_by_value(saturations * saturation, 0.0, 1.0)
+    return tf.image.hsv_to_rgb(tf.stack([tf.math.floormod(hues + hue, 1.0), saturations, values], axis=-1))
+
+
 def _stay(targets: Any, *_: Any) -> Any:
     """What happens to masks and vectors when colours change."""
     return targets
 
 
-def _colour_jitter(
-    brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1
-) -> Augmentation:
-    amounts = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-    for name, amount in amounts.items():
-        most = 0.5 if name == "hue" else 1
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= most:
-            raise ValueError(f"`{name}` of 'colour_jitter' must be from 0 to {most}. Received: {name}={amount!r}")
+def _with_jitter(amounts: dict[str, float]) -> Augmentation:
     draw = functools.partial(draw_jitter, **amounts)
     return Augmentation(draw, jitter, on_raw_images=True, masks=_stay, vectors=_stay)
 
 
 _AUGMENTATIONS: dict[str, Augmentation | Callable[..., Augmentation]] = {
-    "random_crop": Augmentation(_draw_keys, random_crop, on_encoded_images=True),
-    "colour_jitter": _colour_jitter,
+    named.DECODING: Augmentation(_draw_keys, random_crop, on_encoded_images=True),
+    "colour_jitter": named.colour_jitter(_with_jitter),
     "flip": Augmentation(_draw_flips, _flip, masks=_flip, vectors=_flip_vectors),
     "rotate": Augmentation(
         _draw_angles, rotate, masks=functools.partial(rotate, interpolation="NEAREST"), vectors=_rotate_vectors
@@ -152,11 +167,4 @@ def get_augmentation(name: str | dict[str, Any]) -> Augmentation:
     Raises:
         ValueError: If the name is unknown, or an argument is unknown or out of range.
     """
-    name, config = (name, {}) if isinstance(name, str) else (name["class_name"], name["config"])
-    if name not in _AUGMENTATIONS:
-        raise ValueError(f"`augmentation` must be among {list_augmentations()}. Received: augmentation={name!r}")
-    augmentation = _AUGMENTATIONS[name]
-    known = [] if isinstance(augmentation, Augmentation) else list(inspect.signature(augmentation).parameters)
-    if set(config) - set(known):
-        raise ValueError(f"Arguments of {name!r} must be among {known}. Received: {config}")
-    return augmentation if isinstance(augmentation, Augmentation) else augmentation(**config)
+    return named.find(name, _AUGMENTATIONS)

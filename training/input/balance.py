@@ -1,15 +1,17 @@
 """Automatic colour balancing: an estimate of the light is taken out of each image, of training and test alike."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 from keras_equivariant.training.input.coloured_light import colour_statistics
+from keras_equivariant.training.input.numerics import as_given, numerics, tensor
 from keras_equivariant.zoo.pretrained import read_model
 
 from keras_equivariant.layers import ApplyGamma, RemoveGamma
@@ -36,11 +38,11 @@ class PowerMean:
     @classmethod
     def fit(cls, images: Iterable[np.ndarray]) -> "PowerMean":
         """Takes mean and deviation of each colour over all balanced images, which come in parts."""
-        return cls(*colour_statistics(np.asarray(balance(part, cls._light)) for part in images))
+        return cls(*colour_statistics(as_given(balance(part, cls._light), part) for part in images))
 
     @classmethod
     def _light(cls, linear: Tensor) -> Tensor:
-        return tf.reduce_mean(linear**cls.power, axis=(1, 2), keepdims=True) ** (1 / cls.power)
+        return numerics(linear).mean(linear**cls.power, axis=(1, 2), keepdims=True) ** (1 / cls.power)
 
     @property
     def background(self) -> Any:
@@ -50,7 +52,8 @@ class PowerMean:
     def __call__(self, images: Tensor) -> Tensor:
         """Balances and standardises sRGB images between 0 and 1."""
         balanced = balance(images, self._light)
-        return (balanced - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
+        standardised = (balanced - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
+        return as_given(standardised, images)
 
 
 class GreyWorld(PowerMean):
@@ -98,7 +101,7 @@ class EstimatedLight:
         if model.output_shape != (None, 3) or model.input_shape[-1] != 3:
             raise ValueError(f"`estimator` must be a run that estimates the light. Received: estimator={estimator!r}")
         light = functools.partial(_estimate, model)
-        return cls(*colour_statistics(np.asarray(balance(part, light)) for part in images), file)
+        return cls(*colour_statistics(as_given(balance(part, light), part) for part in images), file)
 
     @property
     def background(self) -> Any:
@@ -108,24 +111,27 @@ class EstimatedLight:
     def __call__(self, images: Tensor) -> Tensor:
         """Balances and standardises sRGB images between 0 and 1."""
         balanced = balance(images, functools.partial(_estimate, _load(self.estimator.tobytes())))
-        return (balanced - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
+        standardised = (balanced - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
+        return as_given(standardised, images)
 
 
 def balance(images: Tensor, light: Any) -> Tensor:
     """Takes the light out of sRGB images between 0 and 1; it is a function of the images in linear RGB."""
-    linear = RemoveGamma()(tf.convert_to_tensor(images, tf.float32))
-    colour = tf.maximum(light(linear), _DARKEST)
-    gains = tf.reduce_max(colour, axis=-1, keepdims=True) / colour
-    return ApplyGamma()(tf.clip_by_value(linear * gains, 0.0, 1.0))
+    linear = RemoveGamma()(tensor(images))
+    functions = numerics(linear)
+    colour = functions.maximum(light(linear), _DARKEST)
+    gains = functions.max(colour, axis=-1, keepdims=True) / colour
+    return ApplyGamma()(functions.clip(linear * gains, 0.0, 1.0))
 
 
 def _estimate(model: Any, linear: Tensor) -> Tensor:
     """The light by a network, which takes images of its own size without black pixels."""
-    small = tf.image.resize(linear, model.input_shape[1:3], antialias=True)
-    visible = tf.cast(tf.reduce_min(small, axis=-1, keepdims=True) > 0, tf.float32)
-    mean = tf.reduce_sum(small * visible, axis=(1, 2), keepdims=True)
-    mean /= tf.maximum(tf.reduce_sum(visible, axis=(1, 2), keepdims=True), 1.0)
-    return tf.reshape(model(small * visible + mean * (1 - visible), training=False), (-1, 1, 1, 3))
+    functions = numerics(linear)
+    small = functions.image.resize(linear, model.input_shape[1:3], antialias=True)
+    visible = functions.cast(functions.min(small, axis=-1, keepdims=True) > 0, "float32")
+    mean = functions.sum(small * visible, axis=(1, 2), keepdims=True)
+    mean = mean / functions.maximum(functions.sum(visible, axis=(1, 2), keepdims=True), 1.0)
+    return functions.reshape(model(small * visible + mean * (1 - visible), training=False), (-1, 1, 1, 3))
 
 
 @functools.lru_cache(maxsize=2)
@@ -133,8 +139,13 @@ def _load(file: bytes) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         path.write_bytes(file)
-        with tf.init_scope():  # the first call may come while a graph is built
+        with _outside_of_graphs():  # the first call may come while a graph is built
             return read_model(path)
+
+
+def _outside_of_graphs() -> Any:
+    tf = sys.modules.get("tensorflow")
+    return contextlib.nullcontext() if tf is None else tf.init_scope()
 
 
 _DARKEST = 1e-4  # of a light, in linear RGB: no colour is missing altogether

@@ -4,7 +4,6 @@ What a training example looks like depends on the seed, the epoch and the index 
 number of threads or on where the training was interrupted.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ import tensorflow as tf
 from keras_equivariant.training.data.streamed import StreamedSplit, centre_crop
 from keras_equivariant.training.data.transforms import rotate, scaled
 from keras_equivariant.training.input.augmentations import get_augmentation
+from keras_equivariant.training.input.batches import TEST_ANGLES
 
-TEST_ANGLES = np.arange(8, dtype="float32") * math.pi / 4
+from keras_equivariant.layers import RandomIlluminant
 
 
 def training_batches(
@@ -27,6 +27,7 @@ def training_batches(
     workers: tuple[int, int] = (1, 0),
     targets: str = "number",
     outside: int = 0,
+    steps: int | None = None,
 ) -> tf.data.Dataset:
     """Shuffles and transforms the training images anew in each epoch, without end.
 
@@ -45,6 +46,7 @@ def training_batches(
             as it is; `"mask"` for integers `(n, height, width)` or `(n, height, width, channels)`; `"vector"` for
             floats `(n, 2)`, x to the right and y upwards.
         outside: Value of mask pixels that come in from outside.
+        steps: Number of batches in an epoch, if not all.
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`, one epoch after the other.
@@ -61,7 +63,7 @@ def training_batches(
         )
     transforms = Transforms(augmentation, preprocess, targets, outside)
     transforms.check(split)
-    used = len(split) - len(split) % batch_size
+    used = batch_size * (steps or len(split) // batch_size)
     epochs = tf.data.Dataset.counter(initial_epoch).map(lambda epoch: tf.stack([tf.constant(seed, tf.int64), epoch]))
     calls = parallel_calls or tf.data.AUTOTUNE
     if isinstance(split, StreamedSplit):
@@ -220,6 +222,29 @@ def rotated_batches(split: Any, preprocess: Any, batch_size: int) -> tf.data.Dat
         return preprocess(rotate(scaled(images), angles)), labels
 
     return examples.batch(batch_size).map(rotated).prefetch(tf.data.AUTOTUNE)
+
+
+def lit_batches(split: Any, preprocess: Any, batch_size: int, saturation: float, hues: np.ndarray) -> tf.data.Dataset:
+    """All images of a split, each under a light of its own hue.
+
+    Args:
+        split: `Split`.
+        preprocess: What `fit_preprocessing` returned.
+        batch_size: int; the last batch may be smaller.
+        saturation: float between 0 and 1.
+        hues: The hue for each image, between 0 and 1.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`.
+    """
+    light = RandomIlluminant(saturation, in_prediction=True)
+
+    def lit(examples: tuple[Any, Any], hues: Any) -> tuple[Any, Any]:
+        images, labels = examples
+        return preprocess(light(scaled(images), hue=hues)), labels
+
+    data = tf.data.Dataset.zip(split.examples(), tf.data.Dataset.from_tensor_slices(hues))
+    return data.batch(batch_size).map(lit).prefetch(tf.data.AUTOTUNE)
 
 
 def _preprocessed(split: Any, preprocess: Any, chunk: int = 1000) -> np.ndarray:

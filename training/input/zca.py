@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-import tensorflow as tf
+from keras_equivariant.training.input.numerics import as_given, numerics, tensor
 
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.symmetry import get_symmetry
@@ -39,7 +39,7 @@ class ContrastZca:
     def fit(cls, images: Iterable[np.ndarray], symmetry: str = "p1") -> "ContrastZca":
         """Takes mean and covariance of the training images, which come in parts, averaged over a symmetry."""
         images = np.concatenate(list(images))
-        flat = np.asarray(_normalise_contrast(images), "float32").reshape(len(images), -1)
+        flat = np.asarray(as_given(_normalise_contrast(images), images), "float32").reshape(len(images), -1)
         mean = _average(flat.mean(axis=0, dtype="float64")[None], images.shape[1:], symmetry)[0]
         flat = flat - mean.astype("float32")
         covariance = (flat.T @ flat).astype("float64") / len(flat)
@@ -51,15 +51,19 @@ class ContrastZca:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Whitens float images."""
-        flat = tf.reshape(_normalise_contrast(images), (-1, len(self.mean)))
-        return tf.reshape((flat - self.mean) @ self.matrix, tf.shape(images))
+        normalised = _normalise_contrast(images)
+        functions = numerics(normalised)
+        flat = functions.reshape(normalised, (-1, len(self.mean)))
+        whitened = functions.matmul(flat - self.mean, self.matrix)
+        return as_given(functions.reshape(whitened, functions.shape(normalised)), images)
 
 
 def _normalise_contrast(images: Tensor) -> Tensor:
-    images = tf.convert_to_tensor(images, tf.float32)
-    images -= tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-    norm = tf.sqrt(tf.reduce_sum(images**2, axis=(1, 2, 3), keepdims=True))
-    return CONTRAST * images / tf.maximum(norm, 1e-8)
+    images = tensor(images)
+    functions = numerics(images)
+    images = images - functions.mean(images, axis=(1, 2, 3), keepdims=True)
+    norm = functions.sqrt(functions.sum(images**2, axis=(1, 2, 3), keepdims=True))
+    return CONTRAST * images / functions.maximum(norm, 1e-8)
 
 
 def _average(rows: np.ndarray, shape: tuple[int, ...], symmetry: str, both_sides: bool = False) -> np.ndarray:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 
 import keras
-import tensorflow as tf
 from keras_equivariant.training.model.batch_norm import inner_layers
 
 _BACKENDS = {"mirrored": "tensorflow", "jax": "jax"}
@@ -38,6 +37,8 @@ def distributed(distribution: str | None) -> Iterator[None]:
             `KERAS_DISTRIBUTION_PROCESS_ID`.
     """
     if distribution == "mirrored":
+        import tensorflow as tf
+
         with tf.distribute.MirroredStrategy(_logical_devices()).scope():
             yield
     elif distribution == "jax":
@@ -78,6 +79,8 @@ def on_this_host(model: keras.Model, distribution: str | None) -> keras.Model:
 
 def _logical_devices() -> list[str]:
     """All GPUs, or where there are none, all (possibly virtual) CPUs."""
+    import tensorflow as tf
+
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return [f"{kind}:{i}" for i in range(len(tf.config.list_logical_devices(kind)))]
 

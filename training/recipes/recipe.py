@@ -20,6 +20,8 @@ class Recipe:
         dataset: Name of a data set.
         epochs: Number of passes over the training set.
         batch_size: Number of images in a training step, on all devices together.
+        steps_per_epoch: Number of training steps that count as an epoch, on as many images drawn anew; `None` for all
+            images. Schedules are stretched to it.
         optimizer: Configuration of a Keras optimizer: `{"class_name": ..., "config": {...}}`.
         model_arguments: Arguments of the model's builder.
         schedule: `None` for a constant learning rate, `{"kind": "cosine"}` for one that falls to zero along a half
@@ -75,10 +77,11 @@ class Recipe:
     weights: str | None = None
     freeze: bool = False
     seed: int = 0
+    steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
-        for field in ("epochs", "batch_size", "fitted_images"):
+        for field in ("epochs", "batch_size", "fitted_images", "steps_per_epoch"):
             if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:

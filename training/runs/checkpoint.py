@@ -23,7 +23,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     Attributes:
         history: List of dictionaries, one for each epoch: its number and its logs.
-        seconds: Duration of the saved epochs, including those of earlier processes, and of what was trained before.
+        seconds: Duration of the epochs, including those of earlier processes, and of what was trained before.
+        unfinished: The logs of an epoch that was ended in the middle, in a list, and how much of it was done. It is not
+            saved: a run that goes on does all of it again, and ends as if it had never been ended.
     """
 
     def __init__(self, run: RunFolder, seconds: float = 0.0) -> None:
@@ -31,6 +33,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._run = run
         self.history: list[dict[str, Any]] = []
         self.seconds = seconds
+        self.unfinished: list[dict[str, Any]] = []
+        self.share_of_unfinished = 0.0
+        self._steps = 0
+        self._failed = False
 
     def restore(self, model: keras.Model) -> int:
         """Restores a compiled model and the history from the checkpoint, if there is one.
@@ -48,19 +54,32 @@ class Checkpoint(keras.callbacks.Callback):
         """Starts the clock."""
         self._start = time.perf_counter() - self.seconds
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts to count."""
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Counts the steps of the epoch."""
+        self._steps += 1
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Saves the checkpoint and the history, unless the loss is no number."""
+        """Saves the checkpoint and the history, unless the loss is no number or the epoch was ended in the middle."""
         logs = logs or {}
         if not math.isfinite(logs.get("loss", math.nan)):
+            self._failed = True
             return
-        self.history.append({"epoch": epoch, **{name: float(value) for name, value in logs.items()}})
+        row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
         self.seconds = time.perf_counter() - self._start
+        if self._steps < (self.params.get("steps") or 0):
+            self.unfinished, self.share_of_unfinished = [row], self._steps / self.params["steps"]
+            return
+        self.history.append(row)
         save_checkpoint(self._run.checkpoint, _variables(self.model), self.history, self.seconds)
         write_csv(self._run.history, self.history)
 
     def raise_if_failed(self) -> None:
         """Raises a `ValueError` if the last epoch was not saved because its loss was no number."""
-        if len(self.history) < self.params["epochs"]:
+        if self._failed:
             raise ValueError(
                 f"The loss must stay a number: try a smaller learning rate. {self._run.checkpoint} holds the last good "
                 f"weights. Received: loss=nan in epoch {len(self.history) + 1}"

@@ -1,11 +1,13 @@
 """One training run, from the recipe to the report, for any task."""
 
 import dataclasses
+import itertools
+import time
 from typing import Any
 
 import keras
 import numpy as np
-from keras_equivariant.training.export.formats import export
+from keras_equivariant.training.export.formats import export, has_tensorflow
 from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
@@ -15,6 +17,7 @@ from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.pictures.curves import save_figure
 from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.checkpoint import Checkpoint
+from keras_equivariant.training.runs.duration import Duration, end_of
 from keras_equivariant.training.runs.folder import RunFolder, open_run
 from keras_equivariant.training.runs.provenance import run_config
 from keras_equivariant.training.tasks import get_task
@@ -23,7 +26,11 @@ from matplotlib.figure import Figure
 
 
 def fit(
-    recipe: Recipe, output: str, resume: bool = False, data_dir: str | None = None
+    recipe: Recipe,
+    output: str,
+    resume: bool = False,
+    data_dir: str | None = None,
+    time_limit: float | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Trains a model by a recipe, tests it, saves it and draws a report.
 
@@ -33,19 +40,23 @@ def fit(
         resume: Whether to go on with an interrupted run in that folder, if there is one, or with a finished one for
             more epochs.
         data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
+        time_limit: Minutes from now after which the training ends, in the middle of an epoch if need be; then the model
+            is tested and saved, which takes its own time. With `resume`, the run goes on later from its last whole
+            epoch, as if it had not been ended. `None` for no limit.
 
     Returns:
         The run's folder and its metrics, a dictionary.
 
     Raises:
-        ValueError: If the recipe names something unknown, the data or the folder cannot be used, or the loss is not a
-            number.
+        ValueError: If the recipe names something unknown, the data or the folder cannot be used, the time limit is not
+            positive, or the loss is not a number.
     """
+    deadline = end_of(time_limit, recipe.distribution)
     task = get_task(recipe.task)
     task.check(recipe)
     data = task.load(recipe, data_dir)
     parts = task.parts(data)
-    _check_batch_size(recipe, min(len(part.train) for part in parts))
+    _check_sizes(recipe, min(len(part.train) for part in parts))
     preprocess = task.fit_preprocessing(recipe, data)
     if (preprocess is not None) != (recipe.preprocessing in list_preprocessings()):
         raise ValueError(
@@ -60,14 +71,14 @@ def fit(
         if (labels := task.labels(data)) is not None:
             write_json(run.labels, labels)
         checkpoints = [
-            _train(task, network, model, recipe, part, preprocess, run)
-            for (network, model), part in zip(built, parts, strict=True)
+            _train(task, network, model, recipe, part, preprocess, run, _share(deadline, len(parts) - i))
+            for i, ((network, model), part) in enumerate(zip(built, parts, strict=True))
         ]
     networks = [
         _finished(network, task, recipe, part, preprocess) for (network, _), part in zip(built, parts, strict=True)
     ]
     model = task.join(networks)
-    history = _mean_history([checkpoint.history for checkpoint in checkpoints])
+    history = _mean_history([[*checkpoint.history, *checkpoint.unfinished] for checkpoint in checkpoints])
     write_csv(run.history, history, ["epoch"])
     checked, _ = task.examples(data, task.checked_images)
     inputs = np.asarray(checked if preprocess is None else preprocess(checked))
@@ -75,13 +86,14 @@ def fit(
         "recipe": recipe.name,
         "model": recipe.model,
         "parameters": sum(int(np.prod(variable.shape)) for variable in networks[0].trainable_variables),
-        "epochs": len(history),
+        **_epochs(recipe, checkpoints),
         "seed": recipe.seed,
         "fit_seconds": round(sum(checkpoint.seconds for checkpoint in checkpoints), 1),
         **task.evaluate(recipe, model, data, preprocess),
         "keras_difference": export(model, run.model, "keras", inputs),
-        "saved_model_difference": export(model, run.saved_model, "saved_model", inputs),
     }
+    if has_tensorflow():
+        metrics["saved_model_difference"] = export(model, run.saved_model, "saved_model", inputs)
     figure = Figure(layout="constrained")
     task.draw(figure, model, data, preprocess, history, metrics)
     save_figure(figure, run.report)
@@ -109,15 +121,38 @@ def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Mode
 
 
 def _compile(task: Task, model: keras.Model, recipe: Recipe, part: Part) -> None:
-    optimizer = build_optimizer(recipe, len(part.train) // recipe.batch_size)
+    optimizer = build_optimizer(recipe, _steps(recipe, part))
     model.compile(optimizer, task.loss(recipe), metrics=list(task.metrics) or None, jit_compile=with_xla(recipe))
 
 
-def _check_batch_size(recipe: Recipe, images: int) -> None:
+def _steps(recipe: Recipe, part: Part) -> int:
+    """The number of training steps in an epoch."""
+    return recipe.steps_per_epoch or len(part.train) // recipe.batch_size
+
+
+def _share(deadline: float | None, trainings: float) -> float | None:
+    """The end of the first of some trainings that share the time until a deadline."""
+    return None if deadline is None else time.monotonic() + (deadline - time.monotonic()) / trainings
+
+
+def _epochs(recipe: Recipe, checkpoints: list[Checkpoint]) -> dict[str, float]:
+    """How many epochs were trained, and, if they are fewer, how many the recipe has."""
+    done = float(np.mean([len(found.history) + found.share_of_unfinished for found in checkpoints]))
+    if done < recipe.epochs:
+        return {"epochs": round(done, 3), "planned_epochs": recipe.epochs}
+    return {"epochs": round(done)}
+
+
+def _check_sizes(recipe: Recipe, images: int) -> None:
     if recipe.batch_size > images:
         raise ValueError(
             f"`batch_size` must be at most the number of training images, {images}. "
             f"Received: batch_size={recipe.batch_size}"
+        )
+    if (recipe.steps_per_epoch or 1) > images // recipe.batch_size:
+        raise ValueError(
+            f"`steps_per_epoch` must be at most {images // recipe.batch_size}, the number of whole batches of the "
+            f"training images. Received: steps_per_epoch={recipe.steps_per_epoch}"
         )
 
 
@@ -129,6 +164,7 @@ def _train(
     part: Part,
     preprocess: Preprocessing | None,
     run: RunFolder,
+    deadline: float | None = None,
 ) -> Checkpoint:
     """Trains the model of a part; returns its checkpoint, with the history and the seconds that it took."""
     folder = RunFolder(run.path / part.name)
@@ -138,10 +174,11 @@ def _train(
         first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5))
         freeze_body(network)
         _compile(task, model, first, part)
-        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head")).seconds
+        end = _share(deadline, (first.epochs + recipe.epochs) / first.epochs)
+        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head"), 0.0, end).seconds
         freeze_body(network, False)
         _compile(task, model, recipe, part)
-    return _fit_epochs(task, model, recipe, part, preprocess, folder, seconds)
+    return _fit_epochs(task, model, recipe, part, preprocess, folder, seconds, deadline)
 
 
 def _fit_epochs(
@@ -152,6 +189,7 @@ def _fit_epochs(
     preprocess: Preprocessing | None,
     folder: RunFolder,
     seconds: float = 0.0,
+    deadline: float | None = None,
 ) -> Checkpoint:
     folder.path.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder, seconds)
@@ -159,15 +197,16 @@ def _fit_epochs(
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
         validation_data=task.validation(recipe, part, preprocess),
-        steps_per_epoch=len(part.train) // recipe.batch_size,
+        steps_per_epoch=_steps(recipe, part),
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
+            Duration(deadline),
             *task.callbacks(recipe, part, preprocess),
             checkpoint,
-            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            *([keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False)] if has_tensorflow() else []),
         ],
     )
     checkpoint.raise_if_failed()
@@ -184,7 +223,7 @@ def _finished(
         freeze_body(network, False)
     if recipe.reestimate_batch_norm and not recipe.freeze:
         batches = task.batches(recipe, part, preprocess, recipe.epochs)
-        reestimate_batch_norm(network, batches.take(len(part.train) // recipe.batch_size))
+        reestimate_batch_norm(network, itertools.islice(batches, _steps(recipe, part)))
     # 16 bits are for training: no two runtimes round them alike.
     return in_float32(network) if recipe.precision == "mixed_bfloat16" else network
 
@@ -195,5 +234,5 @@ def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, flo
         return histories[0]
     return [
         {"epoch": rows[0]["epoch"], **{k: float(np.mean([row[k] for row in rows])) for k in rows[0] if k != "epoch"}}
-        for rows in zip(*histories, strict=True)
+        for rows in zip(*histories, strict=False)  # those that a time limit ended may differ in length
     ]

@@ -40,7 +40,8 @@ def check_output(path: str | pathlib.Path, epochs: int, resume: bool = False) ->
         resume: Whether to go on with the run that the folder holds, if it holds one.
 
     Raises:
-        ValueError: If it holds other files, a finished run that has as many epochs, or any run and `resume` is False.
+        ValueError: If it holds other files, a finished run that has as many epochs and was not ended by a time limit,
+            or any run and `resume` is False.
     """
     run = RunFolder(path)
     if not run.config.exists():
@@ -57,10 +58,21 @@ def check_output(path: str | pathlib.Path, epochs: int, resume: bool = False) ->
         )
     elif run.finished:
         done = read_json(run.config).get("recipe", {}).get("epochs")
-        if not isinstance(done, int) or epochs <= done:
+        if not isinstance(done, int) or epochs < done or epochs == done and not _ended_early(run):
             raise ValueError(
                 f"`epochs` must be above those of the finished run, {done}, for it to go on. Received: epochs={epochs}"
             )
+
+
+def check_time_limit(minutes: float | None) -> None:
+    """Raises a `ValueError` unless a time limit, if there is one, is a positive number of minutes."""
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"`time_limit` must be above 0 minutes. Received: time_limit={minutes}")
+
+
+def _ended_early(run: RunFolder) -> bool:
+    """Whether a finished run was ended by its time limit."""
+    return "planned_epochs" in read_json(run.metrics)
 
 
 def open_run(path: str | pathlib.Path, config: dict[str, Any], resume: bool = False) -> RunFolder:

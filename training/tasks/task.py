@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
-from keras_equivariant.training.input.augmentations import get_augmentation
+from keras_equivariant.training.input.batches import check_augmentation
 from keras_equivariant.training.input.preprocessing import Preprocessing, check_preprocessing
 from keras_equivariant.training.model.devices import check_distribution
 from keras_equivariant.training.recipes import Recipe
@@ -17,7 +16,7 @@ from matplotlib.figure import FigureBase
 from keras_equivariant import zoo
 
 Data = TypeVar("Data")
-Batches = tf.data.Dataset
+Batches = Any  # `tf.data.Dataset` or `keras.utils.PyDataset` of pairs of inputs and targets
 Labels = list[str] | None  # names of the classes; None where there are none
 Prepare = Preprocessing | None  # None if all of the preprocessing is in the network
 BySaturation = dict[str, dict[str, float]]
@@ -128,7 +127,7 @@ class Task(abc.ABC, Generic[Data]):
         zoo.get_builder(recipe.model)
         check_preprocessing(recipe.preprocessing, self.preprocessings)
         for name in recipe.augmentation:
-            get_augmentation(name)
+            check_augmentation(name)
         defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
         optional = {"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"}
         for field in sorted(optional - self.reads):

@@ -6,9 +6,7 @@ import keras
 import numpy as np
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
-from keras_equivariant.training.data.streamed import StreamedSplit
-from keras_equivariant.training.data.transforms import fit_into
-from keras_equivariant.training.input.pipelines import TEST_ANGLES, training_batches
+from keras_equivariant.training.input.batches import TEST_ANGLES, once, training_batches
 from keras_equivariant.training.input.preprocessing import (
     Preprocessing,
     Unchanged,
@@ -80,14 +78,13 @@ class Classification(Task[LabelledImages]):
     def batches(
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
-        how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+        how = (recipe.augmentation, recipe.batch_size, recipe.seed, epoch)
+        return training_batches(part.train, preprocess, *how, workers=workers, steps=recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
             return None
-        batches = get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE)
-        return batches if isinstance(part.validation, StreamedSplit) else batches.cache()
+        return once(part.validation, get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE))
 
     def callbacks(self, recipe: Recipe, part: Part, preprocess: Prepare) -> list[keras.callbacks.Callback]:
         """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""
@@ -103,8 +100,8 @@ class Classification(Task[LabelledImages]):
     def test_examples(self, recipe: Recipe, data: LabelledImages, count: int) -> tuple[np.ndarray, np.ndarray]:
         each = count // len(TEST_ANGLES) if recipe.evaluation == "rotations" else count
         batches = get_evaluation(recipe.evaluation).batches(data.test.first(each), Unchanged(), BATCH_SIZE)
-        images, labels = zip(*batches.as_numpy_iterator(), strict=True)
-        return np.concatenate(images), np.concatenate(labels)
+        images, labels = zip(*batches, strict=True)
+        return np.concatenate([np.asarray(part) for part in images]), np.concatenate([np.asarray(y) for y in labels])
 
     def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
         return evaluate(recipe.evaluation, model, data, preprocess)
@@ -121,6 +118,8 @@ class Classification(Task[LabelledImages]):
         pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
 
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
+        from keras_equivariant.training.data.transforms import fit_into  # of TensorFlow, as what reads pictures is
+
         images = fit_into(image, model.input_shape[1:])[None]
         outputs = model(np.asarray((preprocess or Unchanged())(images)))
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(outputs, "float32")))[0]

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.input.batches import TEST_ANGLES, rotated_batches, test_batches
 from keras_equivariant.training.input.coloured_light import test_saturations, wrong_predictions
-from keras_equivariant.training.input.pipelines import TEST_ANGLES, rotated_batches, test_batches
 from keras_equivariant.training.input.preprocessing import Preprocessing
 
 from keras_equivariant.equivariance import equivariance_error
@@ -34,7 +34,7 @@ class Evaluation:
 
     Attributes:
         test: Function of the model, the `LabelledImages` and the preprocessing that returns the figures.
-        batches: Function of a split, the preprocessing and a batch size that returns a `tf.data.Dataset`; it also
+        batches: Function of a split, the preprocessing and a batch size that returns batches; it also
             serves to watch the training on the validation set.
     """
 

@@ -4,10 +4,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras_equivariant.training.data.images import LabelledImages, Split
-from keras_equivariant.training.data.transforms import rotate
-from keras_equivariant.training.input.coloured_light import lit_batches
+from keras_equivariant.training.input.batches import lit_batches, turned
 from keras_equivariant.training.input.preprocessing import Preprocessing, Unchanged
 from keras_equivariant.training.pictures.curves import draw_over_epochs
 from keras_equivariant.training.pictures.gallery import draw_entropy, draw_filters, draw_rotated_predictions
@@ -73,8 +71,7 @@ def _draw_rotations(
     shown = np.argmax(candidates.labels == _SHOWN_CLASS)
     image = candidates.take([shown]).scaled_images()[0]
     angles = np.arange(4, dtype="float32") * np.pi / 2
-    turned = rotate(tf.constant(np.stack([image] * 4)), angles).numpy().clip(0, 1)
-    images = {90 * i: picture for i, picture in enumerate(turned)}
+    images = {90 * i: picture for i, picture in enumerate(turned(np.stack([image] * 4), angles).clip(0, 1))}
     draw_rotated_predictions(figure, model, preprocess, images, candidates.labels[shown], names)
 
 
@@ -123,7 +120,7 @@ def draw_under_light(
 
 def _lit(split: Split, preprocess: Preprocessing, saturation: float) -> np.ndarray:
     ((images, _),) = lit_batches(split, preprocess, len(split), saturation)
-    return images.numpy()
+    return np.asarray(images)
 
 
 def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -62,8 +62,8 @@ class Illuminants(Task[LitImages]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         split = Split(fill(part.train.images, visible_pixels(part.train.images)), part.train.lights)
-        how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(split, Unchanged(), *how, initial_epoch=epoch, workers=workers)
+        how = (recipe.augmentation, recipe.batch_size, recipe.seed, epoch)
+        return training_batches(split, Unchanged(), *how, workers=workers, steps=recipe.steps_per_epoch)
 
     def join(self, networks: list[keras.Model]) -> keras.Model:
         inputs = keras.Input(networks[0].input_shape[1:])

@@ -90,7 +90,8 @@ class Inpainting(Task[Data]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         linear = recipe.preprocessing == "linear_log_rgb"
-        return training_batches(part.train, recipe.batch_size, recipe.seed, epoch, linear=linear)
+        how = (recipe.batch_size, recipe.seed, epoch)
+        return training_batches(part.train, *how, linear=linear, steps=recipe.steps_per_epoch)
 
     def examples(self, data: Data, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         crops = central_crops(data[0] if split == "train" else data[1], count)

@@ -93,6 +93,7 @@ def training_batches(
     initial_epoch: int = 0,
     parallel_calls: int | None = None,
     linear: bool = False,
+    steps: int | None = None,
 ) -> tf.data.Dataset:
     """Random crops, some of them mirrored, drawn anew in each epoch, without end; of small photographs, all of them.
 
@@ -105,6 +106,7 @@ def training_batches(
         initial_epoch: Number of the first epoch.
         parallel_calls: Number of threads that cut crops out; `None` lets tf.data decide.
         linear: Whether the centres are in linear RGB too.
+        steps: Number of batches in an epoch, if not all.
 
     Returns:
         `tf.data.Dataset` of pairs: images in linear RGB with an erased centre, and the centre in sRGB or in linear
@@ -112,10 +114,11 @@ def training_batches(
     """
     values, starts, sizes = (tf.constant(array) for array in dataclasses.astuple(photographs))
     count = len(photographs)
+    used = batch_size * (steps or count // batch_size)
 
     def epoch_examples(epoch: tf.Tensor) -> tf.data.Dataset:
         keys = tf.random.split(tf.stack([tf.constant(seed, tf.int64), epoch]), 3)
-        order = tf.argsort(tf.random.stateless_uniform((count,), keys[0]))[: count - count % batch_size]
+        order = tf.argsort(tf.random.stateless_uniform((count,), keys[0]))[:used]
         places = tf.gather(tf.random.stateless_uniform((count, 2), keys[1]), order)
         mirrored = tf.gather(tf.random.stateless_uniform((count,), keys[2]) < 0.5, order)
         return tf.data.Dataset.from_tensor_slices((order, places, mirrored))

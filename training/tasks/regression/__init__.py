@@ -95,8 +95,8 @@ class Regression(Task[LabelledImages]):
     def batches(
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
-        how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+        how = (recipe.augmentation, recipe.batch_size, recipe.seed, epoch)
+        return training_batches(part.train, preprocess, *how, workers=workers, steps=recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         return None if part.validation is None else test_batches(part.validation, preprocess, _BATCH_SIZE).cache()

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
 from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
 from keras_equivariant.training.model.network import create_network
@@ -92,14 +93,14 @@ class Segmentation(Task[Segmented]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess or Unchanged(), *how, initial_epoch=epoch)
+        return training_batches(part.train, preprocess or Unchanged(), *how, epoch, recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
             return None
         images, classes = part.validation.central(len(part.validation.images))
         images = np.asarray((preprocess or Unchanged())(images.astype("float32") / 255))
-        return Batches.from_tensor_slices((images, classes)).batch(recipe.batch_size)
+        return tf.data.Dataset.from_tensor_slices((images, classes)).batch(recipe.batch_size)
 
     def examples(self, data: Segmented, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         images, classes = _crops(data, getattr(data, split)).central(count)

@@ -44,7 +44,13 @@ class Crops:
 
 
 def training_batches(
-    crops: Crops, preprocess: Any, augmentation: Any, batch_size: int, seed: int, initial_epoch: int = 0
+    crops: Crops,
+    preprocess: Any,
+    augmentation: Any,
+    batch_size: int,
+    seed: int,
+    initial_epoch: int = 0,
+    steps: int | None = None,
 ) -> tf.data.Dataset:
     """Random crops, without end; an epoch depends on the seed and its number only.
 
@@ -58,6 +64,7 @@ def training_batches(
         batch_size: int.
         seed: int.
         initial_epoch: Number of the first epoch.
+        steps: Number of batches in an epoch, by default `len(crops) // batch_size`.
 
     Returns:
         `tf.data.Dataset` of pairs: preprocessed images, and their classes.
@@ -72,7 +79,7 @@ def training_batches(
         epoch = initial_epoch
         while True:
             rng = np.random.default_rng([seed, epoch])
-            for batch in range(len(crops) // batch_size):
+            for batch in range(steps or len(crops) // batch_size):
                 images, classes = zip(*(_draw(rng, crops, anchors) for _ in range(batch_size)), strict=True)
                 yield np.stack(images), np.stack(classes), np.array([seed, (epoch << 32) + batch])
             epoch += 1
