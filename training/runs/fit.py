@@ -14,7 +14,7 @@ from keras_equivariant.training.model.network import computing_in, freeze_body, 
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.pictures.curves import save_figure
 from keras_equivariant.training.recipes import Recipe
-from keras_equivariant.training.runs.checkpoint import Checkpoint
+from keras_equivariant.training.runs.checkpoint import BestEpoch, Checkpoint
 from keras_equivariant.training.runs.folder import RunFolder, open_run
 from keras_equivariant.training.runs.provenance import run_config
 from keras_equivariant.training.tasks import get_task
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 
 def fit(
-    recipe: Recipe, output: str, resume: bool = False, data_dir: str | None = None
+    recipe: Recipe, output: str, resume: bool = False, data_dir: str | None = None, data: Any = None
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Trains a model by a recipe, tests it, saves it and draws a report.
 
@@ -32,7 +32,8 @@ def fit(
         output: Folder of the run.
         resume: Whether to go on with an interrupted run in that folder, if there is one, or with a finished one for
             more epochs.
-        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS; of people's own pictures, their folder.
+        data: The data set, if it is loaded already.
 
     Returns:
         The run's folder and its metrics, a dictionary.
@@ -43,7 +44,7 @@ def fit(
     """
     task = get_task(recipe.task)
     task.check(recipe)
-    data = task.load(recipe, data_dir)
+    data = task.load(recipe, data_dir) if data is None else data
     parts = task.parts(data)
     _check_batch_size(recipe, min(len(part.train) for part in parts))
     preprocess = task.fit_preprocessing(recipe, data)
@@ -55,6 +56,8 @@ def fit(
     with distributed(recipe.distribution):
         built = [build(task, recipe, data, part) for part in parts]
         run = open_run(output, run_config(recipe, data_dir), resume)
+        if rows := getattr(data, "rows", ()):
+            write_csv(run.split, rows)
         if preprocess is not None:
             save_preprocessing(run.preprocessing, preprocess)
         if (labels := task.labels(data)) is not None:
@@ -135,7 +138,7 @@ def _train(
     seconds = 0.0
     if recipe.weights is not None and not recipe.freeze and not folder.checkpoint.exists():
         # A new head on trained layers would first spoil them. Its training has a checkpoint of its own to go on from.
-        first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5))
+        first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5), patience=None)
         freeze_body(network)
         _compile(task, model, first, part)
         seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head")).seconds
@@ -156,6 +159,10 @@ def _fit_epochs(
     folder.path.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder, seconds)
     done = checkpoint.restore(model)
+    best = BestEpoch(folder, recipe.patience, checkpoint.history)
+    if best.ended:
+        best.restore(model)
+        return checkpoint
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
         validation_data=task.validation(recipe, part, preprocess),
@@ -166,11 +173,14 @@ def _fit_epochs(
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
             *task.callbacks(recipe, part, preprocess),
+            best,
             checkpoint,
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         ],
     )
-    checkpoint.raise_if_failed()
+    if not best.ended:
+        checkpoint.raise_if_failed()
+    best.restore(model)
     return checkpoint
 
 

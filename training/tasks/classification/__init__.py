@@ -1,9 +1,11 @@
 """Classification: which of some classes an image shows."""
 
+import pathlib
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
 from keras_equivariant.training.data.streamed import StreamedSplit
@@ -17,8 +19,14 @@ from keras_equivariant.training.input.preprocessing import (
 )
 from keras_equivariant.training.model.network import create_network
 from keras_equivariant.training.recipes import Recipe
-from keras_equivariant.training.tasks.classification import pictures
-from keras_equivariant.training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
+from keras_equivariant.training.tasks.classification import own, own_report, pictures
+from keras_equivariant.training.tasks.classification.evaluation import (
+    BATCH_SIZE,
+    evaluate,
+    format_classes,
+    get_evaluation,
+)
+from keras_equivariant.training.tasks.own import OwnPictures, Wishes
 from keras_equivariant.training.tasks.task import (
     Batches,
     BySaturation,
@@ -29,6 +37,7 @@ from keras_equivariant.training.tasks.task import (
     Part,
     Prediction,
     Prepare,
+    Rows,
     Task,
 )
 from matplotlib.figure import FigureBase
@@ -44,7 +53,9 @@ class Classification(Task[LabelledImages]):
 
     name = "classification"
     preprocessings = tuple(list_preprocessings())
-    reads = frozenset({"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"})
+    reads = frozenset(
+        {"augmentation", "class_weights", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"}
+    )
     figures = {
         "test_error": Figure("test error (%)"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
@@ -61,6 +72,15 @@ class Classification(Task[LabelledImages]):
                 "`estimator` must go with the preprocessing 'estimated_light', and with no other. "
                 f"Received: estimator={recipe.estimator!r}, preprocessing={recipe.preprocessing!r}"
             )
+
+    def recognises(self, folder: pathlib.Path) -> bool:
+        return own.recognises(folder)
+
+    def from_folder(self, folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
+        return own.from_folder(folder, wishes)
+
+    def load_own(self, recipe: Recipe, folder: pathlib.Path, rows: Rows, labels: Labels) -> LabelledImages:
+        return own.load_own(folder, rows, tuple(recipe.model_arguments["input_shape"]), labels)
 
     def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
         return datasets.load(recipe.dataset, data_dir).hold_out(recipe.validation)
@@ -81,7 +101,11 @@ class Classification(Task[LabelledImages]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+        batches = training_batches(part.train, preprocess, *how, initial_epoch=epoch, workers=workers)
+        if not recipe.class_weights:
+            return batches
+        weights = tf.constant(recipe.class_weights, tf.float32)
+        return batches.map(lambda images, labels: (images, labels, tf.gather(weights, labels)))
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
@@ -109,6 +133,9 @@ class Classification(Task[LabelledImages]):
     def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
         return evaluate(recipe.evaluation, model, data, preprocess)
 
+    def table(self, metrics: dict[str, Any]) -> str:
+        return format_classes(metrics) if "confusion_matrix" in metrics else ""
+
     def draw(
         self,
         figure: FigureBase,
@@ -118,7 +145,8 @@ class Classification(Task[LabelledImages]):
         history: list[dict[str, float]],
         metrics: dict[str, Any],
     ) -> None:
-        pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
+        drawn = own_report.draw_report if "confusion_matrix" in metrics else pictures.draw_report
+        drawn(figure, model, data, preprocess, history, metrics, self.labels(data))
 
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         images = fit_into(image, model.input_shape[1:])[None]
