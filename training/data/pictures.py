@@ -11,8 +11,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 _DEEP_PNG = b"\x89PNG\r\n\x1a\n", 24, 16  # how a PNG file begins; where it has its bits, and the value that is meant
+_BITS = 258  # the tag of a TIFF file that holds the bits of its channels
 _MOST_16_BITS = 65_535
 _GREY = {"1", "L", "F", "I"}
+
+
+class UnreadableError(ValueError):
+    """A file that is no picture, or a damaged one."""
 
 
 def read_picture(path: str | pathlib.Path) -> np.ndarray:
@@ -25,7 +30,7 @@ def read_picture(path: str | pathlib.Path) -> np.ndarray:
         Bytes `(height, width, channels)`, with 3 or 1 of them; of files with more than 8 bits, floats between 0 and 1.
 
     Raises:
-        ValueError: If it is no picture that can be read: the file and the reason.
+        UnreadableError: If it is no picture that can be read: the file and the reason.
     """
     with without_warnings():
         return decode(path)
@@ -43,6 +48,8 @@ def decode(path: str | pathlib.Path) -> np.ndarray:
     """As `read_picture`, for many threads at once: filters of warnings are those of all threads."""
     try:
         with Image.open(path) as file:
+            if file.format == "TIFF" and file.mode == "RGB" and max(file.tag_v2.get(_BITS, (8,))) > 8:
+                return _read_tiff(path)
             if not _is_deep_png(path):
                 ImageOps.exif_transpose(file, in_place=True)
                 return _as_array(file)
@@ -53,14 +60,14 @@ def decode(path: str | pathlib.Path) -> np.ndarray:
         if isinstance(error, UnidentifiedImageError) and str(path).lower().endswith((".tif", ".tiff")):
             with contextlib.suppress(Exception):
                 return _read_tiff(path)
-        raise ValueError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
+        raise UnreadableError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
 
 
 def look_at(path: str | pathlib.Path) -> tuple[tuple[int, int], str]:
     """Size of a picture, `(height, width)`, and its mode in Pillow, from the beginning of the file.
 
     Raises:
-        ValueError: As `decode`, as far as the beginning tells.
+        UnreadableError: As `decode`, as far as the beginning tells.
     """
     try:
         with Image.open(path) as file:
@@ -69,7 +76,7 @@ def look_at(path: str | pathlib.Path) -> tuple[tuple[int, int], str]:
         if isinstance(error, UnidentifiedImageError) and str(path).lower().endswith((".tif", ".tiff")):
             picture = decode(path)
             return picture.shape[:2], "RGB"
-        raise ValueError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
+        raise UnreadableError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
 
 
 def is_grey(mode: str) -> bool:

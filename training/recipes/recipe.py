@@ -46,8 +46,8 @@ class Recipe:
             first, alone, in a fifth of the epochs more, at least one; then all layers are.
         freeze: With `weights`: only the head is trained.
         class_weights: How much a training picture of each class counts in the loss; `()` for all alike.
-        patience: With a validation set: the training ends after so many epochs without a smaller loss on it, and the
-            weights of the best epoch are kept. `None` to train all epochs and keep the last weights.
+        patience: With a validation set: the training ends after so many epochs that do not lower its loss by 0.001, and
+            the weights of the best epoch are kept. `None` to train all epochs and keep the last weights.
         data_arguments: Arguments of the data set, for one that takes any.
         seed: Decides the initial weights, the order of the images and their transforms.
     """

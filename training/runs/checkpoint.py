@@ -11,6 +11,8 @@ import numpy as np
 from keras_equivariant.training.files import replacing, write_csv
 from keras_equivariant.training.runs.folder import RunFolder
 
+_BETTER = 1e-3  # by how much a validation loss must be smaller to count as better
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Keeps everything that the rest of a training depends on in one file, replaced after each epoch.
@@ -75,7 +77,7 @@ class BestEpoch(keras.callbacks.Callback):
 
     Args:
         run: The `RunFolder`.
-        patience: Number of epochs without a smaller validation loss, or `None` to do nothing.
+        patience: Number of epochs without a validation loss that is smaller by 0.001, or `None` to do nothing.
         history: That of the checkpoint.
     """
 
@@ -91,7 +93,9 @@ class BestEpoch(keras.callbacks.Callback):
             return False
         losses = [row["val_loss"] for row in self._history] + [*new]
         losses = [loss if math.isfinite(loss) else math.inf for loss in losses]
-        best = min(range(len(losses)), key=losses.__getitem__, default=0)
+        best = 0
+        for epoch, loss in enumerate(losses):
+            best = epoch if loss < losses[best] - _BETTER else best
         self.ended = len(losses) - 1 - best >= self._patience
         return bool(losses) and best == len(losses) - 1
 

@@ -15,7 +15,7 @@ from keras_equivariant.symmetry import get_symmetry
 
 DATASET = "own_pictures"  # what recipes call it
 _SYMMETRY = "p4m"  # of pictures, where nothing is said of it
-_SHOWN = 20_000  # pictures that a network sees in training, all epochs together
+_SHOWN = 15_000  # pictures that a network sees in training, all epochs together
 _FEWEST, _MOST = 5, 100  # epochs
 _BATCH = 32
 _SIDES = 32, 64  # pixels that pictures get at least and at most, where no size is asked for
@@ -113,7 +113,7 @@ def choose_network(
     name, arguments = wishes.model, {}
     why = "as asked for"
     if wishes.weights is not None:
-        name = starting_from(_recipe("small", {}, wishes), wishes.model).model
+        name = starting_from(start("small", {}, wishes), wishes.model).model
         why = f"starts from {wishes.weights}"
     elif name is None:
         name, arguments = zoo.default_model(min(shape[:2]), pictures, assumed)
@@ -125,13 +125,14 @@ def choose_network(
         raise ValueError(f"`model` must be a classifier of pictures of any size. Received: model={name!r}")
     model, arguments = _build(name, arguments, wishes)
     found = next((s for s in (getattr(layer, "symmetry", None) for layer in model.layers) if isinstance(s, str)), "p1")
-    augmentation, line = _missing(assumed, found)
+    augmentation, line = choose_copies(assumed, found)
     weights = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     lines = [f"network: {name}, {weights:,} parameters, {why}", line]
-    return dataclasses.replace(_recipe(name, arguments, wishes), augmentation=augmentation), lines
+    return dataclasses.replace(start(name, arguments, wishes), augmentation=augmentation), lines
 
 
-def _recipe(name: str, arguments: dict[str, Any], wishes: Wishes) -> Recipe:
+def start(name: str, arguments: dict[str, Any], wishes: Wishes) -> Recipe:
+    """A recipe for a network, of which other fields are still to be replaced."""
     return Recipe(
         name="own",
         description="",
@@ -166,7 +167,7 @@ def _build(name: str, arguments: dict[str, Any], wishes: Wishes) -> tuple[Any, d
         raise
 
 
-def _missing(assumed: str, found: str) -> tuple[tuple[str, ...], str]:
+def choose_copies(assumed: str, found: str) -> tuple[tuple[str, ...], str]:
     """What a network of one symmetry has to learn from transformed copies for pictures of another, and why."""
     size, of_network = (get_symmetry(name).order for name in (assumed, found))
     if of_network >= size:
@@ -185,12 +186,12 @@ def with_length(recipe: Recipe, wishes: Wishes, pictures: int, validation: int) 
     """A recipe for a number of training pictures, with a line that says how long it trains and when it stops."""
     epochs = wishes.epochs or min(max(round(_SHOWN / pictures), _FEWEST), _MOST)
     batch = wishes.batch_size or min(_BATCH, max(1, pictures // 4))
-    patience = max(5, epochs // 3) if validation else None
+    patience = min(max(5, epochs // 3), 15) if validation else None
     recipe = dataclasses.replace(recipe, epochs=epochs, batch_size=batch, patience=patience)
     why = "" if wishes.epochs or epochs == _MOST else f", to show about {_SHOWN:,} pictures in all"
     line = f"training: at most {epochs} epochs of {pictures // batch} steps of {batch} pictures{why}"
     if patience:
-        line += f"; ends after {patience} without a smaller validation loss; keeps the best"
+        line += f"; ends after {patience} that do not lower the validation loss; keeps the best"
     return recipe, line
 
 
