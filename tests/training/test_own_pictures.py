@@ -130,7 +130,8 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path):
 def test_pictures_of_all_kinds_in_one_folder(tmp_path):
     folder = write_classes(tmp_path, (("a", 8), ("b", 8)))
     for i, (mode, ending) in enumerate([("L", "jpg"), ("RGBA", "webp"), ("P", "gif"), ("1", "bmp"), ("LA", "png")]):
-        Image.open(folder / "a" / f"{i}.png").convert(mode).save(folder / "b" / f"m{i}.{ending}")
+        with Image.open(folder / "a" / f"{i}.png") as picture:
+            picture.convert(mode).save(folder / "b" / f"m{i}.{ending}")
     Image.fromarray(np.full((30, 40), 65535, "uint16")).save(folder / "b" / "deep.tif")
     own = from_folder(folder)
     assert len(own.data.rows) == 22 and own.data.train.images.shape[1:] == (32, 32, 3)
@@ -142,7 +143,8 @@ def test_pictures_of_all_kinds_in_one_folder(tmp_path):
 def test_grey_pictures_are_recognised_however_they_are_stored(tmp_path):
     folder = write_classes(tmp_path)
     for i, path in enumerate(folder.rglob("*.png")):
-        grey = Image.open(path).convert("L")
+        with Image.open(path) as picture:
+            grey = picture.convert("L")
         (grey.convert("RGB") if i % 2 else grey).save(path)
     own = from_folder(folder)
     assert own.data.train.images.shape[1:] == (32, 32, 1) == tuple(own.recipe.model_arguments["input_shape"])

@@ -43,6 +43,7 @@ def load_masked_folder(
     """
     if folder is None:
         raise ValueError("`data_dir` must be a folder with images/ and masks/. Received: data_dir=None")
+    check_kind(masks)
     pairs = find_pairs(pathlib.Path(folder))
     everything, meaning = read_pairs(pairs, masks, palette, folder)
     parts, order = {}, np.random.default_rng(seed).permutation(len(pairs))
@@ -110,8 +111,6 @@ def read_pairs(
     Raises:
         ValueError: As `load_masked_folder`.
     """
-    if masks not in (None, *KINDS):
-        raise ValueError(f"`masks` must be one of {KINDS}. Received: masks={masks!r}")
     images, found, names = [], [], []
     with without_warnings():
         for picture, mask in pairs:
@@ -141,6 +140,12 @@ def read_pairs(
     if not any((mask > 0).any() for mask in classes):
         raise ValueError(f"One mask or more must show something. Received: {folder} with empty masks only")
     return MaskedPictures(images, classes, names), meaning
+
+
+def check_kind(masks: str | None) -> None:
+    """Raises a `ValueError` unless masks are of a kind there is, or of `None`."""
+    if masks not in (None, *KINDS):
+        raise ValueError(f"`masks` must be one of {KINDS}. Received: masks={masks!r}")
 
 
 def find_pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:

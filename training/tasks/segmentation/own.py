@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from keras_equivariant.training.data.masked_folder import KINDS, Meaning, find_pairs, read_pairs
+from keras_equivariant.training.data.masked_folder import KINDS, Meaning, check_kind, find_pairs, read_pairs
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
 from keras_equivariant.training.data.own import Found, Row, look, skipped
 from keras_equivariant.training.data.own_split import assign, count_parts
@@ -33,6 +33,7 @@ def from_folder(folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
     for name in ("weights", "freeze"):
         if getattr(wishes, name):
             raise ValueError(f"`{name}` must not go with masks. Received: {name}={getattr(wishes, name)!r}")
+    check_kind(wishes.masks)
     pairs = find_pairs(folder)
     rows = [
         {"file": picture.relative_to(folder).as_posix(), "split": "", "mask": mask.relative_to(folder).as_posix()}
