@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
+from keras_equivariant.training.runs.callbacks import load_callbacks
 from keras_equivariant.training.runs.commands import add_commands
 from keras_equivariant.training.runs.folder import check_output, find_finished_run
 from keras_equivariant.training.runs.own import add_options, check_options, prepare, share_or_count
@@ -200,28 +201,26 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     check_options(arguments)
+    data: Any = None
     if arguments.data is not None:
         recipe, data, output = prepare(arguments, _import_tensorflow_quietly)
-        return _fit_and_tell(recipe, output, arguments.resume, arguments.data, data)
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    changes = {name: value for name, value in vars(arguments).items() if name in fields}
-    recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
-    recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
-    recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe
-    check_name("model", recipe.model, list_models())
-    _check_data_dir(arguments.data_dir, recipe.dataset)
-    output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
-    check_output(output, recipe.epochs, arguments.resume)
-    _import_tensorflow_quietly()
-    _fit_and_tell(recipe, output, arguments.resume, arguments.data_dir)
-
-
-def _fit_and_tell(recipe: Recipe, output: str, *how: Any) -> None:
+    else:
+        fields = {field.name for field in dataclasses.fields(Recipe)}
+        changes = {name: value for name, value in vars(arguments).items() if name in fields}
+        recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
+        recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
+        recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe
+        check_name("model", recipe.model, list_models())
+        _check_data_dir(arguments.data_dir, recipe.dataset)
+        output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
+        check_output(output, recipe.epochs, arguments.resume)
+        _import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.fit import fit
     from keras_equivariant.training.tasks import get_task
 
-    run, metrics = fit(recipe, output, *how)
+    callbacks = load_callbacks(arguments.callbacks or ())
+    run, metrics = fit(recipe, output, arguments.resume, arguments.data or arguments.data_dir, data, callbacks)
     print(f"\n{format_metrics(get_task(recipe.task), metrics)}\n")
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
         if path.exists():

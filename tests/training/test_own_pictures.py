@@ -2,19 +2,27 @@
 
 import collections
 import csv
+import dataclasses
 import json
 import os
 import shutil
+import sys
 
+import keras
 import numpy as np
 import pytest
 from keras_equivariant.training import cli
 from keras_equivariant.training.data.own import list_classes, list_table, look, pictures_below
 from keras_equivariant.training.data.own_split import assign, read_split
+from keras_equivariant.training.runs import own as own_runs
+from keras_equivariant.training.runs.callbacks import load_callbacks
+from keras_equivariant.training.runs.fit import fit
 from keras_equivariant.training.runs.own import from_folder
+from keras_equivariant.training.tasks.classification import Classification
 from keras_equivariant.training.tasks.classification.evaluation import calibration_error, format_classes
 from keras_equivariant.training.tasks.own import Wishes, choose_network, common_size
 from PIL import Image
+from small_tasks import killed_after, quickly, without_files
 
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 
@@ -362,3 +370,85 @@ def test_predictions_and_an_export(run, tmp_path):
     out = tmp_path / "m.keras"
     assert cli.main(["export", str(path), "--format", "keras", "--preprocessing", "inside", "--output", str(out)]) == 0
     assert json.loads((tmp_path / "labels.json").read_text()) == ["bars", "rings", "ä b"]
+
+
+def test_the_symmetry_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_runs, "_SECONDS", 0.3)
+    with quickly():
+        own = from_folder(write_classes(tmp_path), symmetry="auto", size=8)
+    assert own.lines[0].startswith("symmetry p") and "after 0.3 s each" in own.lines[0]
+    symmetry = own.lines[0].split()[1].rstrip(":")
+    assert own.recipe.model == {"p1": "small", "p4": "p4_small", "p4m": "p4m_small"}[symmetry]
+    assert "Trying the symmetry p4m" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="must not be 'auto' where the model is given"):
+        from_folder(tmp_path, symmetry="auto", model="small")
+
+
+def test_callbacks_by_name(tmp_path, monkeypatch):
+    (tmp_path / "mine_to_call.py").write_text(
+        "import keras\n\n\nclass Note(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n        open('noted', 'a').write(f'{epoch} ')\n\n\n"
+        "def broken():\n    raise RuntimeError('no server')\n\n\ndef other():\n    return 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (note,) = load_callbacks(["mine_to_call:Note"])
+    with open("noted", "w"):
+        pass
+    assert isinstance(note, keras.callbacks.Callback)
+    for name, message in {
+        "mine_to_call": "must be MODULE:NAME",
+        "mine_to_call:missing": "AttributeError",
+        "no_such_module_here:x": "ModuleNotFoundError",
+        "mine_to_call:broken": "RuntimeError: no server",
+        "mine_to_call:other": "which made a int",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            load_callbacks([name])
+
+
+def test_callbacks_are_called(tmp_path):
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, "val_loss" in logs)))
+    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=2)
+    with quickly(), without_files():
+        fit(own.recipe, tmp_path / "run", data_dir=str(tmp_path / "mine"), data=own.data, callbacks=[callback])
+    assert seen == [(0, True), (1, True)]
+
+
+def test_the_best_epoch_is_kept_and_the_training_ends(tmp_path, monkeypatch):
+    """The validation losses 3, 2, 2.5, 2.4: with a patience of 2, the weights of the second epoch after four."""
+    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=9)
+    recipe = dataclasses.replace(own.recipe, patience=2)
+    losses, kept = iter([3.0, 2.0, 2.5, 2.4, 0.0]), []
+
+    class Rigged(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs["val_loss"] = next(losses)
+            kept.append(self.model.get_weights())
+
+    monkeypatch.setattr(Classification, "callbacks", lambda *_: [Rigged()])
+    monkeypatch.setattr(Classification, "draw", lambda *_: None)
+    with quickly(), without_files() as models:
+        _, metrics = fit(recipe, tmp_path / "run", data_dir=str(tmp_path / "mine"), data=own.data)
+        assert metrics["epochs"] == 4
+        for found, expected in zip(models[0].get_weights(), kept[1], strict=True):
+            np.testing.assert_array_equal(found, expected)
+        (tmp_path / "run" / "metrics.json").unlink()
+        _, again = fit(recipe, tmp_path / "run", True, str(tmp_path / "mine"), own.data)
+        assert again["epochs"] == 4 and len(kept) == 4, "a training that has ended is not trained on"
+        for found, expected in zip(models[-1].get_weights(), kept[1], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
+    write_classes(tmp_path / "mine", (("a", 12), ("b", 30)))
+    arguments = ["fit", "--data", str(tmp_path / "mine"), "--size", "8", "--symmetry", "p1", "--epochs", "3"]
+    with quickly(), without_files():
+        assert cli.main([*arguments, "--output", str(tmp_path / "whole")]) == 0
+        with killed_after(1):
+            cli.main([*arguments, "--output", str(tmp_path / "run")])
+        assert cli.main([*arguments, "--output", str(tmp_path / "run")]) == 2
+        assert cli.main([*arguments, "--output", str(tmp_path / "run"), "--resume"]) == 0
+    for name in ("history.csv", "split.csv"):
+        assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()

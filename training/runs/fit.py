@@ -1,6 +1,7 @@
 """One training run, from the recipe to the report, for any task."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -23,7 +24,12 @@ from matplotlib.figure import Figure
 
 
 def fit(
-    recipe: Recipe, output: str, resume: bool = False, data_dir: str | None = None, data: Any = None
+    recipe: Recipe,
+    output: str,
+    resume: bool = False,
+    data_dir: str | None = None,
+    data: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Trains a model by a recipe, tests it, saves it and draws a report.
 
@@ -34,6 +40,7 @@ def fit(
             more epochs.
         data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS; of people's own pictures, their folder.
         data: The data set, if it is loaded already.
+        callbacks: Callbacks of your own, for Weights & Biases, MLflow and the like.
 
     Returns:
         The run's folder and its metrics, a dictionary.
@@ -63,7 +70,7 @@ def fit(
         if (labels := task.labels(data)) is not None:
             write_json(run.labels, labels)
         checkpoints = [
-            _train(task, network, model, recipe, part, preprocess, run)
+            _train(task, network, model, recipe, part, preprocess, run, callbacks)
             for (network, model), part in zip(built, parts, strict=True)
         ]
     networks = [
@@ -132,6 +139,7 @@ def _train(
     part: Part,
     preprocess: Preprocessing | None,
     run: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> Checkpoint:
     """Trains the model of a part; returns its checkpoint, with the history and the seconds that it took."""
     folder = RunFolder(run.path / part.name)
@@ -141,10 +149,10 @@ def _train(
         first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5), patience=None)
         freeze_body(network)
         _compile(task, model, first, part)
-        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head")).seconds
+        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head"), callbacks).seconds
         freeze_body(network, False)
         _compile(task, model, recipe, part)
-    return _fit_epochs(task, model, recipe, part, preprocess, folder, seconds)
+    return _fit_epochs(task, model, recipe, part, preprocess, folder, callbacks, seconds)
 
 
 def _fit_epochs(
@@ -154,6 +162,7 @@ def _fit_epochs(
     part: Part,
     preprocess: Preprocessing | None,
     folder: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
     seconds: float = 0.0,
 ) -> Checkpoint:
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -176,6 +185,7 @@ def _fit_epochs(
             best,
             checkpoint,
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            *callbacks,
         ],
     )
     if not best.ended:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from keras_equivariant.training.tasks.own import OwnPictures
 
 _MOST_LINES = 10
+AUTO = "auto"
+_TRIED = ("p1", "p4", "p4m")
+_SECONDS = 60.0  # that each of them is trained
 _OPTIONS = ("symmetry", "size", "masks", "palette")  # that go with a folder only
 _FORMS = "class subfolders, images/ with labels.csv, or images/ with masks/"
 
@@ -27,7 +30,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Adds what `fit` takes for a folder of pictures."""
     command.add_argument("--data", metavar="FOLDER", help=f"pictures of your own, instead of a recipe: {_FORMS}")
     command.add_argument("--task", metavar="NAME", help="with --data: what to learn; default: as the folder looks")
-    known = "with --data: of the pictures, p4m (default), p4 or p1"
+    known = "with --data: of the pictures, p4m (default), p4, p1, or auto to measure which suits them"
     command.add_argument("--symmetry", metavar="NAME", help=known)
     side = "with --data: side that pictures get, or that of crops of those with masks, in pixels"
     command.add_argument("--size", type=int, metavar="N", help=side)
@@ -35,6 +38,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--masks", metavar="KIND", help=masks)
     palette = "with --data: for masks in colours, NAME=#rrggbb,NAME=#rrggbb,... or a file with one on each line"
     command.add_argument("--palette", metavar="FILE", help=palette)
+    callback = "a Keras callback, a class or a function that makes one, in a module that Python finds here"
+    command.add_argument("--callback", metavar="MODULE:NAME", action="append", dest="callbacks", help=callback)
 
 
 def share_or_count(text: str) -> float | int:
@@ -88,7 +93,8 @@ def from_folder(folder: str | os.PathLike, task: str | None = None, **wishes: An
     Args:
         folder: The folder: class subfolders; `images/` and `labels.csv`; or `images/` and `masks/`.
         task: Name of the task, or `None` for the one that the folder looks like.
-        **wishes: As in `keras_equivariant.training.tasks.own.Wishes`.
+        **wishes: As in `keras_equivariant.training.tasks.own.Wishes`. `symmetry` may also be `"auto"`: then networks
+            on p1, p4 and p4m are trained for a minute each, and that of the smallest validation error is taken.
 
     Returns:
         `OwnPictures`: `recipe` and `data` for `fit`, and lines that say what was chosen and why.
@@ -106,11 +112,25 @@ def from_folder(folder: str | os.PathLike, task: str | None = None, **wishes: An
     from keras_equivariant.training.tasks.own import Wishes
 
     path = check_data(folder)
+    if wishes.get("symmetry") == AUTO:
+        return _try_symmetries(path, task, wishes)
     tasks = [get_task(name) for name in ([task] if task else list_tasks())]
     chosen = tasks if task else [candidate for candidate in tasks if candidate.recognises(path)]
     if not chosen:
         raise ValueError(f"`data` must be a folder with {_FORMS}. Received: data={folder} with neither")
     return chosen[0].from_folder(path, Wishes(**wishes))
+
+
+def _try_symmetries(path: pathlib.Path, task: str | None, wishes: dict[str, Any]) -> OwnPictures:
+    """The recipe of the symmetry that suits best, with a line that says so."""
+    from keras_equivariant.training.runs.symmetry import choose_symmetry
+
+    if wishes.get("model") or wishes.get("weights"):
+        raise ValueError("`symmetry` must not be 'auto' where the model is given. Received: symmetry='auto'")
+    found = {name: from_folder(path, task, **{**wishes, "symmetry": name}) for name in _TRIED}
+    recipes = {name: own.recipe for name, own in found.items()}
+    best, line = choose_symmetry(recipes, seconds=_SECONDS, data=found[_TRIED[0]].data)
+    return dataclasses.replace(found[best], lines=[line, *found[best].lines])
 
 
 def prepare(arguments: argparse.Namespace, import_tensorflow: Callable[[], None]) -> tuple[Recipe, Any, str]:
