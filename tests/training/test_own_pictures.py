@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from keras_equivariant.training import cli
+from keras_equivariant.training.data.decoded import DecodedFiles, Pictures
 from keras_equivariant.training.data.own import list_classes, list_table, look, pictures_below
 from keras_equivariant.training.data.own_split import assign, read_split
 from keras_equivariant.training.runs import own as own_runs
@@ -19,6 +20,7 @@ from keras_equivariant.training.runs.callbacks import load_callbacks
 from keras_equivariant.training.runs.fit import fit
 from keras_equivariant.training.runs.own import from_folder
 from keras_equivariant.training.tasks.classification import Classification
+from keras_equivariant.training.tasks.classification import own as own_classification
 from keras_equivariant.training.tasks.classification.evaluation import calibration_error, format_classes
 from keras_equivariant.training.tasks.own import Wishes, choose_network, common_size
 from PIL import Image
@@ -452,3 +454,53 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
         assert cli.main([*arguments, "--output", str(tmp_path / "run"), "--resume"]) == 0
     for name in ("history.csv", "split.csv"):
         assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()
+
+
+def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkeypatch):
+    folder = write_classes(tmp_path / "mine")
+    held = from_folder(folder, size=16)
+    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    kept = from_folder(folder, size=16)
+    assert not kept.data.train.in_memory and kept.recipe.fitted_images == 1000
+    assert {**vars(kept.recipe), "fitted_images": None} == vars(held.recipe) and kept.data.rows == held.data.rows
+    task = Classification()
+    batches = []
+    for own in (held, kept):
+        (part,) = task.parts(own.data)
+        preprocess = task.fit_preprocessing(own.recipe, own.data)
+        batches.append(
+            [
+                *task.batches(own.recipe, part, preprocess, 0).take(9).as_numpy_iterator(),
+                *task.validation(own.recipe, part, preprocess).as_numpy_iterator(),
+                task.examples(own.data, 3),
+            ]
+        )
+    for found, expected in zip(*batches, strict=True):
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+        np.testing.assert_array_equal(found[1], expected[1])
+    for part in ("train", "validation", "test"):
+        found, expected = getattr(kept.data, part), getattr(held.data, part)
+        np.testing.assert_array_equal(found.first().images, expected.images)
+        np.testing.assert_array_equal(found.take([2, 0]).images, expected.images[[2, 0]])
+
+
+def test_a_run_on_pictures_too_many_for_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    arguments = ["--data", str(write_classes(tmp_path / "mine")), "--size", "8", "--symmetry", "p1", "--epochs", "1"]
+    with quickly():
+        assert cli.main(["fit", *arguments, "--output", str(tmp_path / "run")]) == 0
+    assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
+
+
+def test_another_picture_of_the_class_stands_in_for_one_that_cannot_be_read(tmp_path, capsys):
+    paths = [tmp_path / f"{i}.png" for i in range(6)]
+    for i, path in enumerate(paths):
+        Image.new("L", (8, 8), 10 * i).save(path)
+    for i in (0, 3, 5):
+        paths[i].write_text("text")
+    pictures = Pictures(DecodedFiles(paths, (8, 8, 1), [0, 1, 0, 1, 0, 2]), np.arange(6))
+    assert pictures[[4, 0, 3]][:, 0, 0, 0].tolist() == [40, 40, 10]
+    assert pictures[::5][:, 0, 0, 0].tolist() == [40, 0], "of the class of the last, no other is there"
+    assert pictures[2:3].shape == (1, 8, 8, 1) and len(pictures) == 6
+    told = capsys.readouterr().err.split("\n")
+    assert sum("cannot be read; another one of its class stands in" in line for line in told) == 3

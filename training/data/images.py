@@ -8,14 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 _PART = 5_000
+_BATCH = 64  # images that are read at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images `(n, height, width, channels)`, bytes or floats between 0 and 1, and integer labels `(n,)`."""
+    """Images `(n, height, width, channels)`, bytes or floats between 0 and 1, and integer labels `(n,)`.
 
-    images: np.ndarray
+    Images that are too many for the memory are `keras_equivariant.training.data.decoded.Pictures`.
+    """
+
+    images: Any
     labels: np.ndarray
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the images are an array."""
+        return isinstance(self.images, np.ndarray)
 
     def __len__(self) -> int:
         """The number of images."""
@@ -31,7 +40,16 @@ class Split:
 
     def examples(self) -> tf.data.Dataset:
         """All images in their order: `tf.data.Dataset` of `(image, label)`."""
-        return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        if self.in_memory:
+            return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        numbered = tf.data.Dataset.range(len(self)).batch(_BATCH)
+        images = numbered.map(lambda indices: (self.fetch(indices), tf.gather(self.labels, indices))).unbatch()
+        return images.apply(tf.data.experimental.assert_cardinality(len(self)))
+
+    def fetch(self, indices: tf.Tensor) -> tf.Tensor:
+        """The images at some indices, inside of a `tf.data` pipeline."""
+        images = tf.numpy_function(self.images.__getitem__, [indices], self.images.dtype)
+        return tf.ensure_shape(images, (None, *self.images.shape[1:]))
 
     def scaled_images(self, count: int | None = None) -> np.ndarray:
         """The first images (all of them by default) as 32-bit floats between 0 and 1."""

@@ -11,17 +11,16 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from keras_equivariant.training.data.decoded import in_threads
 from keras_equivariant.training.data.pictures import decode, is_grey, look_at, without_warnings
 from keras_equivariant.training.data.transforms import fit_into
 from keras_equivariant.training.files import ENDINGS
 
 PARTS = ("train", "validation", "test")
 _NAMES = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "test": 2, "testing": 2}
-_THREADS = min(8, os.cpu_count() or 1)
 Row = dict[str, str]
 
 
@@ -160,8 +159,8 @@ def look(folder: pathlib.Path, rows: Sequence[Row], notes: Iterable[str] = ()) -
         except (ValueError, OSError) as error:
             return str(error).rpartition("Received: ")[2]
 
-    with without_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        seen = list(pool.map(one, rows))
+    with without_warnings():
+        seen = in_threads(one, rows)
     unread = [reason for reason in seen if isinstance(reason, str)]
     read = [(row, what) for row, what in zip(rows, seen, strict=True) if not isinstance(what, str)]
     kept = [row for row, _ in read]
@@ -193,8 +192,8 @@ def read_all(
         except ValueError as error:
             return str(error).rpartition("Received: ")[2]
 
-    with without_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-        read = list(pool.map(one, rows))
+    with without_warnings():
+        read = in_threads(one, rows)
     kept = [i for i, picture in enumerate(read) if not isinstance(picture, str)]
     pictures = [read[i] for i in kept]
     if any(picture.dtype != np.uint8 for picture in pictures):
@@ -214,8 +213,7 @@ def _twins(folder: pathlib.Path, rows: Sequence[Row]) -> list[str]:
             return row["file"]
         return hashlib.blake2b((folder / row["file"]).read_bytes()).hexdigest()
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(key, zip(rows, lengths, strict=True)))
+    return in_threads(key, list(zip(rows, lengths, strict=True)))
 
 
 def _folders(path: pathlib.Path) -> list[pathlib.Path]:

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
-from keras_equivariant.training.data.streamed import StreamedSplit
 from keras_equivariant.training.data.transforms import fit_into
 from keras_equivariant.training.input.pipelines import TEST_ANGLES, training_batches
 from keras_equivariant.training.input.preprocessing import (
@@ -111,7 +110,7 @@ class Classification(Task[LabelledImages]):
         if part.validation is None:
             return None
         batches = get_evaluation(recipe.evaluation).batches(part.validation, preprocess, BATCH_SIZE)
-        return batches if isinstance(part.validation, StreamedSplit) else batches.cache()
+        return batches.cache() if getattr(part.validation, "in_memory", False) else batches
 
     def callbacks(self, recipe: Recipe, part: Part, preprocess: Prepare) -> list[keras.callbacks.Callback]:
         """Adds the entropy of the embedding of some images, and its mutual information with the labels, to the logs."""

@@ -31,7 +31,7 @@ def _rotations(model: keras.Model, data: LabelledImages, preprocess: Preprocessi
 
 def _classes(model: keras.Model, data: LabelledImages, preprocess: Preprocessing) -> dict[str, Any]:
     """Figures of each class, the confusion matrix, rows being true classes, and how far to trust the probabilities."""
-    batches = list(test_batches(data.test, preprocess, BATCH_SIZE))
+    batches = test_batches(data.test, preprocess, BATCH_SIZE)
     logits = np.concatenate([model.predict_on_batch(np.asarray(images)) for images, _ in batches])
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.convert_to_tensor(logits)))
     labels, predicted = data.test.labels, probabilities.argmax(axis=1)

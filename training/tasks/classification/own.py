@@ -2,11 +2,15 @@
 
 import collections
 import dataclasses
+import math
 import pathlib
+from typing import Any
 
 import numpy as np
+from keras_equivariant.training.data.decoded import DecodedFiles, Pictures
 from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.data.own import (
+    PARTS,
     Row,
     has_classes,
     has_table,
@@ -21,6 +25,8 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.tasks.own import OwnPictures, Wishes, choose_network, common_size, named, with_length
 
 _UNBALANCED = 1.5  # times as many pictures as another class has
+_IN_MEMORY = 2**28  # bytes of pixels up to which all pictures are in memory
+_FITTED = 1_000  # pictures that the preprocessing is fitted on where they are not
 _LISTED = 8  # classes that are named
 
 
@@ -45,13 +51,15 @@ def from_folder(folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
     recipe, lines = choose_network(wishes, training, (side, side, channels), len(counts))
     data, unread = _read(folder, found.rows, tuple(recipe.model_arguments["input_shape"]), sorted(counts))
     notes += skipped(unread)
-    if channels == 3 and all((s.images[..., :1] == s.images).all() for s in _splits(data)):
+    if channels == 3 and data.train.in_memory and all((s.images[..., :1] == s.images).all() for s in _splits(data)):
         channels, data = 1, _grey(data)
         shape = (*recipe.model_arguments["input_shape"][:2], 1)
         recipe, lines = choose_network(wishes, training, shape, len(counts))
     recipe, length = with_length(recipe, wishes, len(data.train), len(data.validation or ()))
     recipe, weighting = _weigh(recipe, data)
-    recipe = named(dataclasses.replace(recipe, evaluation="classes"), folder, "on the pictures in")
+    fitted = None if data.train.in_memory else _FITTED
+    recipe = dataclasses.replace(recipe, evaluation="classes", fitted_images=fitted)
+    recipe = named(recipe, folder, "on the pictures in")
     side = recipe.model_arguments["input_shape"][0]
     single = [name for name, count in counts.items() if count == 1]
     if single:
@@ -98,12 +106,17 @@ def _rows(folder: pathlib.Path) -> tuple[list[Row], list[str]]:
 def _read(
     folder: pathlib.Path, rows: list[Row], shape: tuple[int, int, int], names: list[str]
 ) -> tuple[LabelledImages, list[str]]:
-    images, rows, unread = read_all(folder, rows, shape)
-    labels = np.array([names.index(row["label"]) for row in rows], "int64")
+    unread: list[str] = []
+    if len(rows) * math.prod(shape) > _IN_MEMORY:
+        files = DecodedFiles([folder / row["file"] for row in rows], shape, [(r["split"], r["label"]) for r in rows])
+        images: Any = Pictures(files, np.arange(len(rows)))
+    else:
+        images, rows, unread = read_all(folder, rows, shape)
+    number = {name: i for i, name in enumerate(names)}
+    labels = np.array([number[row["label"]] for row in rows], "int64")
     parts = np.array([row["split"] for row in rows])
-    train, validation, test = (
-        Split(images[parts == part], labels[parts == part]) for part in ("train", "validation", "test")
-    )
+    chosen = images.__getitem__ if isinstance(images, np.ndarray) else images.some
+    train, validation, test = (Split(chosen(np.flatnonzero(parts == part)), labels[parts == part]) for part in PARTS)
     if not len(test):
         raise ValueError(f"`data` must have pictures to test on that can be read. Received: {folder} without")
     data = LabelledImages(train, test, len(names), validation if len(validation) else None, tuple(names), tuple(rows))
