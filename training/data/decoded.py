@@ -43,7 +43,8 @@ class DecodedFiles:
         self._paths, self._done = paths, np.zeros(len(paths), bool)
         self._size, self._lock = int(np.prod(shape)), threading.Lock()
         self._file = tempfile.TemporaryFile(prefix="keras_equivariant-")
-        weakref.finalize(self, self._file.close)
+        # Not at the exit of the program, when a pipeline may still be reading ahead.
+        weakref.finalize(self, self._file.close).atexit = False
         self._stand_ins = _before(groups)
 
     def __len__(self) -> int:
@@ -55,7 +56,8 @@ class DecodedFiles:
         missing = [int(i) for i in dict.fromkeys(indices.tolist()) if not self._done[i]]
         if missing:
             with without_warnings():
-                in_threads(self._decode, missing)
+                # Pipelines ask for batches, several at a time: those need no threads of ours.
+                in_threads(self._decode, missing) if len(missing) > _CHUNK else [self._decode(i) for i in missing]
         number = self._file.fileno()
         parts = [os.pread(number, self._size, int(i) * self._size) for i in indices]
         return np.frombuffer(b"".join(parts), "uint8").reshape(len(indices), *self.shape)

@@ -188,7 +188,7 @@ def with_length(recipe: Recipe, wishes: Wishes, pictures: int, validation: int) 
     batch = wishes.batch_size or min(_BATCH, max(1, pictures // 4))
     patience = min(max(5, epochs // 3), 15) if validation else None
     recipe = dataclasses.replace(recipe, epochs=epochs, batch_size=batch, patience=patience)
-    why = "" if wishes.epochs or epochs == _MOST else f", to show about {_SHOWN:,} pictures in all"
+    why = "" if wishes.epochs or epochs in (_FEWEST, _MOST) else f", to show about {_SHOWN:,} pictures in all"
     line = f"training: at most {epochs} epochs of {pictures // batch} steps of {batch} pictures{why}"
     if patience:
         line += f"; ends after {patience} that do not lower the validation loss; keeps the best"
