@@ -8,10 +8,11 @@ import pytest
 from helpers import ROOT
 from keras_equivariant.training.cli import _parser
 from keras_equivariant.training.recipes import get_recipe
+from PIL import Image
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = np.random.default_rng(0).uniform(size=(2, 28, 28, 1)).astype("float32")
-PLACEHOLDERS = {"N": "3", "RECIPE": "rotated_digits", "NAME": "clusters"}
+PLACEHOLDERS = {"N": "3", "PICTURE": "a.png", "RECIPE": "rotated_digits", "NAME": "clusters"}
 
 
 def run_code_blocks(page):
@@ -40,8 +41,18 @@ def test_page_on_normalisation(tensorflow_backend):
     assert run_code_blocks("docs/normalisation.md")["x"].shape == (2, 33, 33, 6, 16)
 
 
+def test_page_on_own_pictures(tensorflow_backend, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i, name in enumerate(("a", "b")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for j in range(6):
+            Image.fromarray(np.full((40, 30, 3), [40 + 100 * i, 50, 2 * j], "uint8")).save(f"pictures/{name}/{j}.png")
+    names = run_code_blocks("docs/own_pictures.md")
+    assert names["pictures"].shape == (8, 32, 32, 3) and names["model"].output_shape == (None, 2)
+
+
 def test_no_other_page_has_code():
-    tested = {"README.md", "export.md", "normalisation.md", "pretrained.md"}
+    tested = {"README.md", "export.md", "normalisation.md", "own_pictures.md", "pretrained.md"}
     assert {page.name for page in PAGES if "```python" in page.read_text()} == tested
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from keras_equivariant.training.runs.export import export_run
     from keras_equivariant.training.runs.finished import load_run
     from keras_equivariant.training.runs.fit import fit
+    from keras_equivariant.training.runs.own import from_folder
     from keras_equivariant.training.runs.predict import predict
     from keras_equivariant.training.tasks import get_task, list_tasks, register_task
     from keras_equivariant.training.tasks.task import Task
@@ -19,6 +20,7 @@ _HOMES = {
     "compare_runs": "runs.compare",
     "export_run": "runs.export",
     "fit": "runs.fit",
+    "from_folder": "runs.own",
     "get_recipe": "recipes",
     "get_task": "tasks",
     "list_recipes": "recipes",
@@ -42,6 +44,7 @@ __all__ = [
     "compare_runs",
     "export_run",
     "fit",
+    "from_folder",
     "get_recipe",
     "get_task",
     "list_recipes",

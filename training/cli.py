@@ -10,20 +10,19 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
+from keras_equivariant.training.runs.callbacks import load_callbacks
 from keras_equivariant.training.runs.commands import add_commands
 from keras_equivariant.training.runs.folder import check_output, check_time_limit, find_finished_run
+from keras_equivariant.training.runs.own import add_options, check_options, prepare, share_or_count
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
 from keras_equivariant.training.studies import list_studies
 
 from keras_equivariant.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 _LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 _FORMATS = ("keras", "saved_model", "onnx", "litert", "openvino")
@@ -33,6 +32,7 @@ keras-equivariant {version}: train, test and export networks that respect symmet
 
   keras-equivariant fit                              train a first network, in two minutes and without a download
   keras-equivariant list                             the recipes, models and studies
+  keras-equivariant fit --data FOLDER                train on pictures of your own: a subfolder for each class
   keras-equivariant fit RECIPE --output RUN          train by a recipe; the folder RUN gets all that it makes
   keras-equivariant report RUN RUN ...               compare runs
   keras-equivariant predict RUN PATH --output DIR    ask the model of a run about pictures
@@ -84,8 +84,7 @@ def _parser() -> tuple[_Parser, list[str]]:
     parser.add_argument("--version", action="version", version=f"keras-equivariant {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("list", help="list the recipes, the models and the studies")
-    command.set_defaults(run=_list)
+    commands.add_parser("list", help="list the recipes, the models and the studies").set_defaults(run=_list)
 
     command = commands.add_parser("fit", help="train, test and export a model")
     command.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"default: {list_recipes()[0]}")
@@ -98,7 +97,8 @@ def _parser() -> tuple[_Parser, list[str]]:
     limit = "end the training after that time and report; --resume goes on from the last whole epoch"
     command.add_argument("--time-limit", type=float, metavar="MINUTES", help=limit)
     command.add_argument("--batch-size", type=int, metavar="N", help="on all devices together, instead of the recipe's")
-    command.add_argument("--validation", type=int, metavar="N", help="training images that only watch the training")
+    watching = "training images that only watch the training; of a folder, a share such as 0.15"
+    command.add_argument("--validation", type=share_or_count, metavar="N", help=watching)
     preprocessing = "instead of the recipe's, such as grey_world, shades_of_grey or estimated_light"
     command.add_argument("--preprocessing", metavar="NAME", help=preprocessing)
     command.add_argument("--estimator", metavar="RUN", help="a run that estimates the light, for estimated_light")
@@ -114,7 +114,8 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--output", metavar="DIR", help="folder of the run; default: runs/RECIPE-MODEL-SEED")
     resume = "go on with an interrupted run in that folder, or with a finished one for more epochs"
     command.add_argument("--resume", action="store_true", help=resume)
-    _add_data_dir(command, "that of TFDS, ~/tensorflow_datasets")
+    command.add_argument("--data-dir", metavar="DIR", help="TFDS data sets; default: ~/tensorflow_datasets")
+    add_options(command)
     command.set_defaults(run=_fit)
 
     command = commands.add_parser("evaluate", help="test the model of a finished run again")
@@ -160,8 +161,9 @@ def _parser() -> tuple[_Parser, list[str]]:
     return parser, list(commands.choices)
 
 
-def _add_data_dir(command: argparse.ArgumentParser, default: str = "the one that the run was made with") -> None:
-    command.add_argument("--data-dir", metavar="DIR", help=f"prepared TFDS data sets; default: {default}")
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
+    folders = "prepared TFDS data sets, or pictures of your own; default: those that the run was made with"
+    command.add_argument("--data-dir", "--data", metavar="DIR", help=folders)
 
 
 def _check_runs(folders: list[str], data_dir: str | None = None) -> None:
@@ -203,22 +205,29 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    changes = {name: value for name, value in vars(arguments).items() if name in fields}
-    recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
-    recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
-    recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe
-    check_name("model", recipe.model, list_models())
-    _check_data_dir(arguments.data_dir, recipe.dataset)
-    output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
-    check_output(output, recipe.epochs, arguments.resume)
+    check_options(arguments)
     check_time_limit(arguments.time_limit)
-    _import_tensorflow_quietly()
+    data: Any = None
+    if arguments.data is not None:
+        recipe, data, output = prepare(arguments, _import_tensorflow_quietly)
+    else:
+        fields = {field.name for field in dataclasses.fields(Recipe)}
+        changes = {name: value for name, value in vars(arguments).items() if name in fields}
+        recipe = get_recipe(arguments.recipe or list_recipes()[0], **changes)
+        recipe = with_jitter(recipe, arguments.jitter) if arguments.jitter else recipe
+        recipe = starting_from(recipe, arguments.model) if recipe.weights is not None else recipe
+        check_name("model", recipe.model, list_models())
+        _check_data_dir(arguments.data_dir, recipe.dataset)
+        output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
+        check_output(output, recipe.epochs, arguments.resume)
+        _import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.fit import fit
     from keras_equivariant.training.tasks import get_task
 
-    run, metrics = fit(recipe, output, arguments.resume, arguments.data_dir, arguments.time_limit)
+    callbacks = load_callbacks(arguments.callbacks or ())
+    folder, limit = arguments.data or arguments.data_dir, arguments.time_limit
+    run, metrics = fit(recipe, output, arguments.resume, folder, limit, data, callbacks)
     print(f"\n{format_metrics(get_task(recipe.task), metrics)}\n")
     for path in (run.report, run.metrics, run.history, run.model, run.saved_model, run.tensorboard):
         if path.exists():

@@ -74,7 +74,8 @@ def test_pictures_fit_whole_and_with_their_aspect_ratio(size):
     assert fitted.shape == (16, 24, 1)
     scale = min(16 / height, 24 / width)
     rows, columns = (int((fitted[..., 0] > 0.5).any(axis).sum()) for axis in (1, 0))
-    assert (rows, columns) == (max(1, round(scale * height)), max(1, round(scale * width)))
+    # Even, as 16 and 24, so that as much is left over on either side.
+    assert (rows, columns) == tuple(max(2, 2 * round(scale * side / 2)) for side in size)
 
 
 def test_fine_stripes_become_grey():

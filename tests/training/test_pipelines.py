@@ -93,7 +93,9 @@ def test_transforms_are_new_in_each_epoch(augmentation):
     assert len(twice) > 10
     changed = np.mean([np.abs(first - second).max() > 0.01 for first, second in twice])
     # Of two draws among few transforms, some are the same.
-    least, most = {"flip": (0.1, 0.9), "square_symmetries": (0.6, 1.0)}.get(augmentation, (0.9, 1.0))
+    least, most = {"flip": (0.1, 0.9), "square_symmetries": (0.6, 1.0), "quarter_turns": (0.5, 0.95)}.get(
+        augmentation, (0.9, 1.0)
+    )
     assert least < changed <= most
 
 
@@ -225,7 +227,7 @@ def test_shifted_images_get_a_border_of_the_mean(name):
 
 
 SIZE = 33
-MOVING = ["flip", "rotate", "square_symmetries", "shift_and_flip"]
+MOVING = ["flip", "rotate", "square_symmetries", "quarter_turns", "shift_and_flip"]
 
 
 def draw_arrows(count, size=SIZE):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,15 +10,23 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _PART = 5_000
+_BATCH = 64  # images that are read at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images `(n, height, width, channels)`, bytes or floats between 0 and 1, and integer labels `(n,)`."""
+    """Images `(n, height, width, channels)`, bytes or floats between 0 and 1, and integer labels `(n,)`.
 
-    images: np.ndarray
+    Images that are too many for the memory are `keras_equivariant.training.data.decoded.Pictures`.
+    """
+
+    images: Any
     labels: np.ndarray
-    in_memory: ClassVar[bool] = True
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the images are an array."""
+        return isinstance(self.images, np.ndarray)
 
     def __len__(self) -> int:
         """The number of images."""
@@ -36,7 +44,18 @@ class Split:
         """All images in their order: `tf.data.Dataset` of `(image, label)`."""
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        if self.in_memory:
+            return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        numbered = tf.data.Dataset.range(len(self)).batch(_BATCH)
+        images = numbered.map(lambda indices: (self.fetch(indices), tf.gather(self.labels, indices))).unbatch()
+        return images.apply(tf.data.experimental.assert_cardinality(len(self)))
+
+    def fetch(self, indices: "tf.Tensor") -> "tf.Tensor":
+        """The images at some indices, inside of a `tf.data` pipeline."""
+        import tensorflow as tf
+
+        images = tf.numpy_function(self.images.__getitem__, [indices], self.images.dtype)
+        return tf.ensure_shape(images, (None, *self.images.shape[1:]))
 
     def scaled_images(self, count: int | None = None) -> np.ndarray:
         """The first images (all of them by default) as 32-bit floats between 0 and 1."""
@@ -91,6 +110,7 @@ class LabelledImages:
     classes: int
     validation: Split | None = None
     names: tuple[str, ...] = ()  # of the classes
+    rows: tuple[dict[str, str], ...] = ()  # of people's own pictures, what `split.csv` says of each
 
     def hold_out(self, count: int, seed: int = 0) -> "LabelledImages":
         """Moves some of the training images, always the same for a seed, to the validation set.

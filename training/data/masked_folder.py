@@ -1,11 +1,14 @@
 """A folder of your own: pictures in `images/`, and for each of them a mask of its size in `masks/`."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from keras_equivariant.training.data.files import read_image, scaled
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
+from keras_equivariant.training.data.pictures import UnreadableError, decode, without_warnings
+from keras_equivariant.training.files import ENDINGS
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
@@ -40,33 +43,109 @@ def load_masked_folder(
     """
     if folder is None:
         raise ValueError("`data_dir` must be a folder with images/ and masks/. Received: data_dir=None")
-    if masks not in (None, *KINDS):
-        raise ValueError(f"`masks` must be one of {KINDS}. Received: masks={masks!r}")
+    check_kind(masks)
     pairs = find_pairs(pathlib.Path(folder))
-    images = [read_image(picture) for picture, _ in pairs]
-    read = [_read_mask(mask, palette) for _, mask in pairs]
-    for (_, mask), image, values in zip(pairs, images, read, strict=True):
-        if image.shape[:2] != values.shape:
-            raise ValueError(
-                f"A mask must have the size of its picture, {_size(image)}. Received: {mask}, {_size(values)}"
-            )
-    images = [np.rint(255 * scaled(image)).astype("uint8") for image in images]
-    if all((image[..., :1] == image).all() for image in images):
-        images = [image[..., :1] for image in images]
-    if palette is not None:
-        names, instances = tuple(palette), False
-    else:
-        read, names, instances = _interpret(read, masks, folder)
-    if not any((values > 0).any() for values in read):
-        raise ValueError(f"One mask or more must show something. Received: {folder} with empty masks only")
-    everything = MaskedPictures(images, read, [str(picture) for picture, _ in pairs])
+    everything, meaning = read_pairs(pairs, masks, palette, folder)
     parts, order = {}, np.random.default_rng(seed).permutation(len(pairs))
     for name, share in _SHARES.items():
         count = max(int(share * len(pairs)), name == "test")
         parts[name], order = everything.take(sorted(order[:count])), order[count:]
     if not len(parts["validation"]):
         parts["validation"] = None
+    names, instances = meaning.names, meaning.instances
     return Segmented(everything.take(sorted(order)), classes=names, instances=instances, **parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """What the numbers or colours of masks mean.
+
+    Attributes:
+        instances: Whether they number objects.
+        names: Names of the classes, the background first.
+        values: The number of each class in the files; `()` for objects and for colours.
+        void: Whether 255 says that a pixel belongs to no class.
+        palette: From names to colours, of masks in colours.
+    """
+
+    instances: bool
+    names: tuple[str, ...]
+    values: tuple[int, ...] = ()
+    void: bool = False
+    palette: Mapping[str, str] | None = None
+
+    def classes(self, mask: np.ndarray, path: Any) -> np.ndarray:
+        """A mask, as it is in the file, as classes from 0 on and -1 for none; objects keep their numbers.
+
+        Raises:
+            ValueError: If it shows another class.
+        """
+        if not self.values:
+            return mask
+        known = np.isin(mask, [*self.values, _VOID] if self.void else self.values)
+        if not known.all():
+            rule = f"must show the classes {', '.join(map(str, self.values))}"
+            raise ValueError(f"A mask {rule}. Received: {path} with {mask[~known].flat[0]}")
+        classes = np.searchsorted(self.values, mask)
+        return np.where(self.void & (mask == _VOID), -1, classes).astype("int32")
+
+
+def read_pairs(
+    pairs: Sequence[tuple[pathlib.Path, pathlib.Path]],
+    masks: str | None,
+    palette: Mapping[str, str] | None,
+    folder: Any,
+    meaning: Meaning | None = None,
+    unread: list[str] | None = None,
+) -> tuple[MaskedPictures, Meaning]:
+    """Reads pictures and their masks, and finds out what the masks mean, if that is not given.
+
+    Args:
+        pairs: Paths of pictures and masks.
+        masks: As in `load_masked_folder`.
+        palette: As in `load_masked_folder`.
+        folder: Where they are, for people.
+        meaning: What the masks mean, or `None`.
+        unread: Gets a line for each pair that cannot be read, which is left out; `None` to raise an error instead.
+
+    Raises:
+        ValueError: As `load_masked_folder`.
+    """
+    images, found, names = [], [], []
+    with without_warnings():
+        for picture, mask in pairs:
+            try:
+                image, values = decode(picture), _read_mask(mask, palette)
+            except UnreadableError as error:
+                if unread is None:
+                    raise
+                unread.append(str(error).rpartition("Received: ")[2])
+                continue
+            if image.shape[:2] != values.shape:
+                raise ValueError(
+                    f"A mask must have the size of its picture, {_size(image)}. Received: {mask}, {_size(values)}"
+                )
+            images.append(image if image.dtype == np.uint8 else np.rint(255 * image).astype("uint8"))
+            found.append(values)
+            names.append(str(picture))
+    if not images:
+        raise ValueError(f"`data_dir` must hold pictures that can be read. Received: {folder} with none")
+    if all((image[..., :1] == image).all() for image in images):
+        images = [image[..., :1] for image in images]
+    else:
+        images = [np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image for image in images]
+    if meaning is None:
+        meaning = Meaning(False, tuple(palette), (), False, palette) if palette else _interpret(found, masks, folder)
+    classes = [meaning.classes(mask, name) for mask, name in zip(found, names, strict=True)]
+    if not any((mask > 0).any() for mask in classes):
+        raise ValueError(f"One mask or more must show something. Received: {folder} with empty masks only")
+    return MaskedPictures(images, classes, names), meaning
+
+
+def check_kind(masks: str | None) -> None:
+    """Raises a `ValueError` unless masks are of a kind there is, or of `None`."""
+    if masks not in (None, *KINDS):
+        raise ValueError(f"`masks` must be one of {KINDS}. Received: masks={masks!r}")
 
 
 def find_pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
@@ -82,7 +161,7 @@ def find_pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
             raise ValueError(f"`data_dir` must hold images/ and masks/. Received: no such folder as {path}")
         files: dict[str, pathlib.Path] = {}
         for file in sorted(path.iterdir()):
-            if file.name.startswith(".") or not file.is_file():
+            if file.name.startswith(".") or not file.is_file() or file.suffix.lower() not in ENDINGS:
                 continue
             if file.stem in files:
                 raise ValueError(f"Names must differ in more than the ending. Received: {file} and {files[file.stem]}")
@@ -129,7 +208,7 @@ def _read_mask(path: pathlib.Path, palette: Mapping[str, str] | None) -> np.ndar
             image = file.convert("RGB") if file.mode == "P" and palette else file
             values = np.asarray(image)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise ValueError(f"The file must be an image. Received: {path} ({error})") from None
+        raise UnreadableError(f"The file must be an image. Received: {path} ({error})") from None
     if values.dtype == bool:
         values = values.astype("uint8")
     if values.ndim == 3 and palette is None:
@@ -154,27 +233,22 @@ def _read_mask(path: pathlib.Path, palette: Mapping[str, str] | None) -> np.ndar
     return classes
 
 
-def _interpret(
-    masks: Sequence[np.ndarray], kind: str | None, folder: str
-) -> tuple[list[np.ndarray], tuple[str, ...], bool]:
-    """The masks as classes from 0 on, or as numbers of objects; the names of the classes; whether they are objects."""
+def _interpret(masks: Sequence[np.ndarray], kind: str | None, folder: Any) -> Meaning:
+    """What the numbers of some masks mean."""
     values = [np.unique(mask) for mask in masks]
     everywhere = np.unique(np.concatenate(values))
     if kind is None:
         several = len({len(found) for found in values}) > 1
         kind = KINDS[0] if len(everywhere) > 2 and several and _number_objects(masks, values) else KINDS[1]
     if kind == KINDS[0]:
-        return list(masks), ("background", "object"), True
+        return Meaning(True, ("background", "object"))
     void = len(everywhere) > 2 and everywhere[-1] == _VOID and everywhere[-2] < _MOST_CLASSES
-    classes = everywhere[:-1] if void else everywhere
-    classes = np.union1d([0], classes)
+    classes = np.union1d([0], everywhere[:-1] if void else everywhere)
     if len(classes) > _MOST_CLASSES:
         rule = f"must show at most {_MOST_CLASSES} classes; if they number objects, say so: --masks instances"
         raise ValueError(f"Masks {rule}. Received: {folder} with {len(classes)} values")
-    numbered = [np.where(mask == _VOID, -1, mask) if void else mask for mask in masks]
-    numbered = [np.where(mask < 0, -1, np.searchsorted(classes, mask)).astype("int32") for mask in numbered]
     names = ("foreground",) if len(classes) == 2 else tuple(map(str, classes[1:]))
-    return numbered, ("background", *names), False
+    return Meaning(False, ("background", *names), tuple(map(int, classes)), bool(void))
 
 
 def _number_objects(masks: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> bool:

@@ -50,6 +50,7 @@ class Segmented:
         instances: Whether masks number the objects.
         validation: What watches the training, or `None`.
         crop: Height and width of the parts of pictures that are trained on, in pixels.
+        rows: Of people's own pictures, what `split.csv` says of each.
     """
 
     train: MaskedPictures
@@ -58,6 +59,7 @@ class Segmented:
     instances: bool
     validation: MaskedPictures | None = None
     crop: tuple[int, int] = (1, 1)
+    rows: tuple[dict[str, str], ...] = ()
 
     def hold_out(self, count: int, seed: int = 0) -> "Segmented":
         """Moves some of the training pictures, always the same for a seed, to the validation set.

@@ -75,6 +75,12 @@ def _draw_symmetries(key: Any, count: int) -> tf.Tensor:
     return tf.random.stateless_uniform((count, 3), key, 0, 2, tf.int32)
 
 
+def _draw_quarter_turns(key: Any, count: int) -> tf.Tensor:
+    """As `_draw_symmetries`, for the four that are turns: transposed exactly where one of the mirrors is."""
+    mirrored = tf.random.stateless_uniform((count, 2), key, 0, 2, tf.int32)
+    return tf.concat([mirrored, tf.reduce_sum(mirrored, axis=1, keepdims=True) % 2], axis=1)
+
+
 def _apply_symmetries(images: Any, choices: Any, background: Any) -> tf.Tensor:
     """One of the eight symmetries of the square, exact to the pixel."""
     sideways, upside_down, transposed = tf.unstack(choices[:, :, None, None, None] > 0, axis=1)
@@ -143,6 +149,9 @@ _AUGMENTATIONS: dict[str, Augmentation | Callable[..., Augmentation]] = {
     ),
     "square_symmetries": Augmentation(
         _draw_symmetries, _apply_symmetries, masks=_apply_symmetries, vectors=_apply_symmetries_to_vectors
+    ),
+    "quarter_turns": Augmentation(
+        _draw_quarter_turns, _apply_symmetries, masks=_apply_symmetries, vectors=_apply_symmetries_to_vectors
     ),
     "shift_and_flip": Augmentation(
         _draw_shifts_and_flips,

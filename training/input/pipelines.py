@@ -143,11 +143,13 @@ class Transforms:
 def _gathered(
     split: Any, transforms: Transforms, keys: Any, used: int, number: int, worker: int, batch_size: int, calls: int
 ) -> tf.data.Dataset:
-    """Batches of images in memory."""
+    """Batches of images in memory, or of such as are fetched one batch at a time."""
     if transforms.decode:
         raise ValueError("`augmentation` must not hold 'random_crop', which is for images that stay in files")
     # Without transforms of the raw images, all are preprocessed once and for all.
-    images = tf.constant(split.images if transforms.raw else _preprocessed(split, transforms.preprocess))
+    stored = split.in_memory
+    before = bool(transforms.raw) or not stored
+    images = tf.constant(split.images if before else _preprocessed(split, transforms.preprocess)) if stored else None
     labels = tf.constant(split.labels)
 
     def epoch_batches(key: Any) -> tf.data.Dataset:
@@ -157,8 +159,8 @@ def _gathered(
         return tf.data.Dataset.from_tensor_slices((order, tf.nest.map_structure(lambda p: tf.gather(p, order), drawn)))
 
     def transformed(order: Any, drawn: tuple[Any, ...]) -> tuple[Any, Any]:
-        batch = tf.gather(images, order)
-        batch = transforms.before(batch, drawn) if transforms.raw else batch
+        batch = tf.gather(images, order) if stored else split.fetch(order)
+        batch = transforms.before(batch, drawn) if before else batch
         return transforms.after(batch, drawn), transforms.moved(tf.gather(labels, order), drawn)
 
     return keys.flat_map(lambda key: epoch_batches(key).batch(batch_size, drop_remainder=True)).map(transformed, calls)

@@ -86,6 +86,30 @@ def draw_rotated_predictions(
     _draw_predictions(figure, model, preprocess, np.stack(list(images.values())), titles, label, names)
 
 
+def draw_oriented_predictions(
+    figure: FigureBase, model: keras.Model, preprocess: Callable, image: np.ndarray, label: int, names: _Names = None
+) -> None:
+    """Draws one square image in its eight orientations, turned and mirrored, above the probabilities of the classes.
+
+    Args:
+        figure: `matplotlib` figure or subfigure.
+        model: `keras.Model` with logits.
+        preprocess: Function of a batch of images between 0 and 1.
+        image: Array `(size, size, channels)`.
+        label: The image's class, a number.
+        names: Names of the classes, or `None` for their numbers.
+    """
+    seen = {
+        f"{'mirrored' if mirrored else 'as it is'}\n{90 * turns} degrees": np.rot90(
+            image[:, ::-1] if mirrored else image, turns
+        )
+        for mirrored in (False, True)
+        for turns in range(4)
+    }
+    figure.suptitle(f"One test image of class {names[label] if names else label} in all orientations")
+    _draw_predictions(figure, model, preprocess, np.stack(list(seen.values())), list(seen), label, names)
+
+
 def draw_lit_predictions(
     figure: FigureBase,
     model: keras.Model,

@@ -47,6 +47,10 @@ class Recipe:
         weights: `None`, or trained weights to start from, as in `keras_equivariant.zoo.create`. The head is trained
             first, alone, in a fifth of the epochs more, at least one; then all layers are.
         freeze: With `weights`: only the head is trained.
+        class_weights: How much a training picture of each class counts in the loss; `()` for all alike.
+        patience: With a validation set: the training ends after so many epochs that do not lower its loss by 0.001, and
+            the weights of the best epoch are kept. `None` to train all epochs and keep the last weights.
+        data_arguments: Arguments of the data set, for one that takes any.
         seed: Decides the initial weights, the order of the images and their transforms.
     """
 
@@ -76,12 +80,15 @@ class Recipe:
     published: dict[str, float] = dataclasses.field(default_factory=dict)
     weights: str | None = None
     freeze: bool = False
+    class_weights: tuple[float, ...] = ()
+    patience: int | None = None
+    data_arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
     steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what can be checked without building anything."""
-        for field in ("epochs", "batch_size", "fitted_images", "steps_per_epoch"):
+        for field in ("epochs", "batch_size", "fitted_images", "patience", "steps_per_epoch"):
             if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
         if not 0 <= self.seed < 2**31:

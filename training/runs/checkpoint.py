@@ -11,6 +11,8 @@ import numpy as np
 from keras_equivariant.training.files import replacing, write_csv
 from keras_equivariant.training.runs.folder import RunFolder
 
+_BETTER = 1e-3  # by how much a validation loss must be smaller to count as better
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Keeps everything that the rest of a training depends on in one file, replaced after each epoch.
@@ -84,6 +86,51 @@ class Checkpoint(keras.callbacks.Callback):
                 f"The loss must stay a number: try a smaller learning rate. {self._run.checkpoint} holds the last good "
                 f"weights. Received: loss=nan in epoch {len(self.history) + 1}"
             )
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Ends a training that no longer gets better, and keeps the weights of its best epoch in a file.
+
+    It stands before the `Checkpoint`: if the process is killed between the two, the epoch is trained again, to the
+    same end.
+
+    Args:
+        run: The `RunFolder`.
+        patience: Number of epochs without a validation loss that is smaller by 0.001, or `None` to do nothing.
+        history: That of the checkpoint.
+    """
+
+    def __init__(self, run: RunFolder, patience: int | None, history: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self._run, self._patience, self._history = run, patience, history
+        self.ended = False
+        self._check()
+
+    def _check(self, *new: float) -> bool:
+        """Finds out whether the training has ended; returns whether the last epoch is the best."""
+        if self._patience is None:
+            return False
+        losses = [row["val_loss"] for row in self._history] + [*new]
+        losses = [loss if math.isfinite(loss) else math.inf for loss in losses]
+        best = 0
+        for epoch, loss in enumerate(losses):
+            best = epoch if loss < losses[best] - _BETTER else best
+        self.ended = len(losses) - 1 - best >= self._patience
+        return bool(losses) and best == len(losses) - 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves the weights of the best epoch so far, and ends the training when it is time."""
+        if self._patience is None or not math.isfinite((logs or {}).get("loss", math.nan)):
+            return
+        if self._check((logs or {})["val_loss"]):
+            save_checkpoint(self._run.best, list(self.model.variables), self._history, 0.0)
+        if self.ended:
+            self.model.stop_training = True
+
+    def restore(self, model: keras.Model) -> None:
+        """Gives a model the weights of the best epoch."""
+        if self._patience is not None:
+            load_checkpoint(self._run.best, list(model.variables))
 
 
 def _variables(model: keras.Model) -> list[Any]:

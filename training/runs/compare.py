@@ -145,7 +145,9 @@ def format_metrics(task: Task, metrics: dict[str, Any]) -> str:
         ("saved_model differs by", metrics.get("saved_model_difference"), ".1e", ""),
     ]
     there = [row for row in rows if row[1] is not None]
-    return "\n".join(f"{label:<28} {value:{form}}{unit}" for label, value, form, unit in there)
+    table = task.table(metrics)
+    lines = [f"{label:<28} {value:{form}}{unit}" for label, value, form, unit in there]
+    return "\n".join([*lines, *(["", table] if table else [])])
 
 
 def draw_comparison(path: str | pathlib.Path, runs: list[ComparedRun]) -> None:

@@ -1,6 +1,7 @@
 """The model of a finished run, made ready for use elsewhere: plain, in 32 bits, with its preprocessing inside."""
 
 import functools
+import json
 import os
 import pathlib
 from typing import Any
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 from keras_equivariant.training.export.formats import check_path, export
 from keras_equivariant.training.export.quantise import quantise
+from keras_equivariant.training.files import write_json
 from keras_equivariant.training.input.coloured_light import StandardisedLogRGB
 from keras_equivariant.training.input.preprocessing import Preprocessing, Standardise
 from keras_equivariant.training.input.zca import CONTRAST, ContrastZca
@@ -34,6 +36,8 @@ def export_run(
     data_dir: str | None = None,
 ) -> dict[str, Any]:
     """Saves the model of a finished run in another format, and runs the file on test images.
+
+    The names of the classes, in the order of the outputs, are in `labels.json` beside the file or in the folder.
 
     Args:
         path: Folder of the run.
@@ -62,6 +66,7 @@ def export_run(
     run = load_run(path)
     if softmax and not run.task.probabilities:
         raise ValueError(f"`softmax` is for classifiers. Received: softmax=True for a run of {run.task.name}")
+    labels = _labels_beside(pathlib.Path(output), run.labels)
     data = run.load_data(data_dir)
     inside = preprocessing == "inside"
     model = in_float32(run.model)
@@ -73,10 +78,36 @@ def export_run(
         inputs, expected = _inputs_and_outputs(run, model, images, inside, softmax)
         calibration, _ = _inputs_and_outputs(run, model, calibration, inside, softmax)
         error = functools.partial(run.task.error, targets=targets)
-        return quantise(made, output, calibration, inputs, expected, run.task.agreement, error)
+        found = quantise(made, output, calibration, inputs, expected, run.task.agreement, error)
+        _write_labels(pathlib.Path(output), labels)
+        return found
     images, _ = run.task.examples(data, run.task.checked_images)
     inputs, expected = _inputs_and_outputs(run, model, images, inside, softmax)
-    return {"difference": export(made, output, file_format, inputs, expected)}
+    found = {"difference": export(made, output, file_format, inputs, expected)}
+    _write_labels(pathlib.Path(output), labels)
+    return found
+
+
+def _labels_beside(output: pathlib.Path, labels: list[str] | None) -> list[str] | None:
+    """The names of the classes; a `ValueError` if those of another model lie where they would."""
+    path = output.parent / "labels.json"
+    if labels is not None and output.suffix and path.exists() and _read(path) != labels:
+        rule = "must be in a folder without the labels.json of another model"
+        raise ValueError(f"`output` {rule}. Received: output={output}, with other names in {path}")
+    return labels
+
+
+def _write_labels(output: pathlib.Path, labels: list[str] | None) -> None:
+    """Writes the names of the classes, in the order of the outputs, into the folder of the file, or that itself."""
+    if labels is not None:
+        write_json((output if output.is_dir() else output.parent) / "labels.json", labels)
+
+
+def _read(path: pathlib.Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return None
 
 
 def _inputs_and_outputs(

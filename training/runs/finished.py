@@ -6,10 +6,12 @@ import pathlib
 from typing import Any
 
 import keras
+from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
 from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.folder import RunFolder, find_finished_run
+from keras_equivariant.training.runs.own import check_data
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.task import Task
 from keras_equivariant.zoo.pretrained import read_model
@@ -39,6 +41,9 @@ class FinishedRun:
 
     def load_data(self, data_dir: str | None = None) -> Any:
         """Loads the data set of the run from a folder, by default the one that the run was made with."""
+        if self.folder.split.exists():
+            folder = check_data(data_dir or self.data_dir or "")
+            return self.task.load_own(self.recipe, folder, read_split(self.folder.split), self.labels)
         return self.task.load(self.recipe, data_dir or self.data_dir)
 
     def evaluate(self, data_dir: str | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from keras_equivariant.training.model.network import computing_in, freeze_body, 
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.pictures.curves import save_figure
 from keras_equivariant.training.recipes import Recipe
-from keras_equivariant.training.runs.checkpoint import Checkpoint
+from keras_equivariant.training.runs.checkpoint import BestEpoch, Checkpoint
 from keras_equivariant.training.runs.duration import Duration, end_of
 from keras_equivariant.training.runs.folder import RunFolder, open_run
 from keras_equivariant.training.runs.provenance import run_config
@@ -31,6 +32,8 @@ def fit(
     resume: bool = False,
     data_dir: str | None = None,
     time_limit: float | None = None,
+    data: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Trains a model by a recipe, tests it, saves it and draws a report.
 
@@ -39,10 +42,12 @@ def fit(
         output: Folder of the run.
         resume: Whether to go on with an interrupted run in that folder, if there is one, or with a finished one for
             more epochs.
-        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS.
+        data_dir: Folder of prepared TFDS data sets, or `None` for that of TFDS; of people's own pictures, their folder.
         time_limit: Minutes from now after which the training ends, in the middle of an epoch if need be; then the model
             is tested and saved, which takes its own time. With `resume`, the run goes on later from its last whole
             epoch, as if it had not been ended. `None` for no limit.
+        data: The data set, if it is loaded already.
+        callbacks: Callbacks of your own, for Weights & Biases, MLflow and the like.
 
     Returns:
         The run's folder and its metrics, a dictionary.
@@ -54,7 +59,7 @@ def fit(
     deadline = end_of(time_limit, recipe.distribution)
     task = get_task(recipe.task)
     task.check(recipe)
-    data = task.load(recipe, data_dir)
+    data = task.load(recipe, data_dir) if data is None else data
     parts = task.parts(data)
     _check_sizes(recipe, min(len(part.train) for part in parts))
     preprocess = task.fit_preprocessing(recipe, data)
@@ -66,12 +71,14 @@ def fit(
     with distributed(recipe.distribution):
         built = [build(task, recipe, data, part) for part in parts]
         run = open_run(output, run_config(recipe, data_dir), resume)
+        if rows := getattr(data, "rows", ()):
+            write_csv(run.split, rows)
         if preprocess is not None:
             save_preprocessing(run.preprocessing, preprocess)
         if (labels := task.labels(data)) is not None:
             write_json(run.labels, labels)
         checkpoints = [
-            _train(task, network, model, recipe, part, preprocess, run, _share(deadline, len(parts) - i))
+            _train(task, network, model, recipe, part, preprocess, run, callbacks, _share(deadline, len(parts) - i))
             for i, ((network, model), part) in enumerate(zip(built, parts, strict=True))
         ]
     networks = [
@@ -164,6 +171,7 @@ def _train(
     part: Part,
     preprocess: Preprocessing | None,
     run: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
     deadline: float | None = None,
 ) -> Checkpoint:
     """Trains the model of a part; returns its checkpoint, with the history and the seconds that it took."""
@@ -171,14 +179,14 @@ def _train(
     seconds = 0.0
     if recipe.weights is not None and not recipe.freeze and not folder.checkpoint.exists():
         # A new head on trained layers would first spoil them. Its training has a checkpoint of its own to go on from.
-        first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5))
+        first = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 5), patience=None)
         freeze_body(network)
         _compile(task, model, first, part)
-        end = _share(deadline, (first.epochs + recipe.epochs) / first.epochs)
-        seconds = _fit_epochs(task, model, first, part, preprocess, RunFolder(folder.path / "head"), 0.0, end).seconds
+        end, head = _share(deadline, (first.epochs + recipe.epochs) / first.epochs), RunFolder(folder.path / "head")
+        seconds = _fit_epochs(task, model, first, part, preprocess, head, callbacks, 0.0, end).seconds
         freeze_body(network, False)
         _compile(task, model, recipe, part)
-    return _fit_epochs(task, model, recipe, part, preprocess, folder, seconds, deadline)
+    return _fit_epochs(task, model, recipe, part, preprocess, folder, callbacks, seconds, deadline)
 
 
 def _fit_epochs(
@@ -188,12 +196,17 @@ def _fit_epochs(
     part: Part,
     preprocess: Preprocessing | None,
     folder: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
     seconds: float = 0.0,
     deadline: float | None = None,
 ) -> Checkpoint:
     folder.path.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(folder, seconds)
     done = checkpoint.restore(model)
+    best = BestEpoch(folder, recipe.patience, checkpoint.history)
+    if best.ended:
+        best.restore(model)
+        return checkpoint
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
         validation_data=task.validation(recipe, part, preprocess),
@@ -201,15 +214,20 @@ def _fit_epochs(
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
+        class_weight=dict(enumerate(recipe.class_weights)) or None,
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
             Duration(deadline),
             *task.callbacks(recipe, part, preprocess),
+            best,
             checkpoint,
             *([keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False)] if has_tensorflow() else []),
+            *callbacks,
         ],
     )
-    checkpoint.raise_if_failed()
+    if not best.ended:
+        checkpoint.raise_if_failed()
+    best.restore(model)
     return checkpoint
 
 

@@ -17,6 +17,7 @@ class RunFolder:
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.json"
         self.labels = self.path / "labels.json"
+        self.split = self.path / "split.csv"
         self.preprocessing = self.path / "preprocessing.npz"
         self.history = self.path / "history.csv"
         self.report = self.path / "report.png"
@@ -24,6 +25,7 @@ class RunFolder:
         self.saved_model = self.path / "saved_model"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoint = self.path / "checkpoint.npz"
+        self.best = self.path / "best.npz"
 
     @property
     def finished(self) -> bool:

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from keras_equivariant.training.files import replacing, write_csv
+from keras_equivariant.training.files import ENDINGS, replacing, write_csv
 from keras_equivariant.training.runs.folder import find_finished_run
 
 if TYPE_CHECKING:
     import numpy as np
     from keras_equivariant.training.tasks.task import Prediction
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 SHOWN = 24  # predictions on the contact sheet
 _COLUMNS = 6
 _THUMBNAIL = 256  # at most about so many pixels wide and high
@@ -121,7 +120,7 @@ def _predictions(
     """Each file that can be read, its image and what is said of it; the others get a line in the list."""
     import numpy as np
     import tensorflow as tf
-    from keras_equivariant.training.data.files import read_image, scaled
+    from keras_equivariant.training.data.pictures import read_picture
     from keras_equivariant.training.runs.finished import load_run
 
     from keras_equivariant.layers import ApplyGamma
@@ -129,7 +128,9 @@ def _predictions(
     loaded = load_run(run)
     for file in files:
         try:
-            image = scaled(read_image(file))
+            image = read_picture(file)
+            image = image / np.float32(255) if image.dtype == np.uint8 else image
+            image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
             image = np.asarray(ApplyGamma()(image)) if raw else image
             said = loaded.task.predict(loaded.model, image, loaded.preprocess, loaded.labels)
         except (ValueError, tf.errors.OpError) as error:  # of TensorFlow where a picture is too large for the memory

@@ -14,7 +14,7 @@ _WARM_UP, _TIMED = 3, 5  # steps before those whose time is taken, and how many 
 
 
 def choose_symmetry(
-    candidates: Mapping[str, Recipe], data_dir: str | None = None, seconds: float = 60.0
+    candidates: Mapping[str, Recipe], data_dir: str | None = None, seconds: float = 60.0, data: Any = None
 ) -> tuple[str, str]:
     """Trains a network for each symmetry, for the same time, and takes that of the smallest error on validation images.
 
@@ -25,6 +25,7 @@ def choose_symmetry(
         candidates: A recipe for each symmetry, all on the same data, with images held out for validation.
         data_dir: As in `fit`.
         seconds: Duration of each training.
+        data: The data set of all recipes, if it is loaded already.
 
     Returns:
         The best symmetry, and one line that says so, with all errors.
@@ -36,17 +37,18 @@ def choose_symmetry(
     for symmetry, recipe in candidates.items():
         task = get_task(recipe.task)
         task.check(recipe)
-        data = task.load(recipe, data_dir)
-        (part,) = task.parts(data)
-        preprocess = task.fit_preprocessing(recipe, data)
+        loaded = task.load(recipe, data_dir) if data is None else data
+        (part,) = task.parts(loaded)
+        preprocess = task.fit_preprocessing(recipe, loaded)
         if part.validation is None:
             raise ValueError(f"`validation` must be images to compare symmetries on. Received: {recipe.validation}")
         print(f"Trying the symmetry {symmetry} for {seconds:g} s", flush=True)
-        steps = max(1, round(seconds / _step_seconds(task, recipe, data, part, preprocess)))
-        found[symmetry] = _validation_error(task, recipe, data, part, preprocess, steps)
+        steps = max(1, round(seconds / _step_seconds(task, recipe, loaded, part, preprocess)))
+        found[symmetry] = _validation_error(task, recipe, loaded, part, preprocess, steps)
     best = min(found, key=found.__getitem__)
+    unit = " (%)" if "accuracy" in task.metrics else ""
     errors = ", ".join(f"{symmetry} {error:.4g}" for symmetry, (error, _) in found.items())
-    return best, f"symmetry {best}: after {seconds:g} s each, the validation errors (%) are {errors}"
+    return best, f"symmetry {best}: after {seconds:g} s each, the validation errors{unit} are {errors}"
 
 
 def _step_seconds(task: Task, recipe: Recipe, data: Any, part: Part, preprocess: Prepare) -> float:
@@ -63,9 +65,10 @@ def _step_seconds(task: Task, recipe: Recipe, data: Any, part: Part, preprocess:
 def _validation_error(
     task: Task, recipe: Recipe, data: Any, part: Part, preprocess: Prepare, steps: int
 ) -> tuple[float, float]:
-    """The error in percent and the loss on the validation images, after some steps along the recipe's schedule."""
+    """The error, in percent or the unit of the metric, and the loss on the validation images, after some steps."""
     recipe = dataclasses.replace(recipe, epochs=1)
     _, model = build(task, recipe, data, Part(part.name, range(steps * recipe.batch_size), part.validation))
     model.fit(task.batches(recipe, part, preprocess, 0), steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     measured = model.evaluate(task.validation(recipe, part, preprocess), verbose=0, return_dict=True)
-    return 100 * (1 - measured["accuracy"]), measured["loss"]
+    error = 100 * (1 - measured["accuracy"]) if "accuracy" in measured else measured[task.metrics[0]]
+    return error, measured["loss"]

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -11,6 +12,7 @@ from keras_equivariant.training.input.batches import check_augmentation
 from keras_equivariant.training.input.preprocessing import Preprocessing, check_preprocessing
 from keras_equivariant.training.model.devices import check_distribution
 from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.own import OwnPictures, Wishes
 from matplotlib.figure import FigureBase
 
 from keras_equivariant import zoo
@@ -19,6 +21,7 @@ Data = TypeVar("Data")
 Batches = Any  # `tf.data.Dataset` or `keras.utils.PyDataset` of pairs of inputs and targets
 Labels = list[str] | None  # names of the classes; None where there are none
 Prepare = Preprocessing | None  # None if all of the preprocessing is in the network
+Rows = list[dict[str, str]]  # of a `split.csv`
 BySaturation = dict[str, dict[str, float]]
 Models = dict[str, tuple[keras.Model, Prepare]]  # of some runs, by their names
 
@@ -98,8 +101,8 @@ class Task(abc.ABC, Generic[Data]):
         name: What recipes call it; also its folder.
         preprocessings: Names that `Recipe.preprocessing` may take. For those of `list_preprocessings()`,
             `fit_preprocessing` returns one, which is stored with the run; the others are part of the network.
-        reads: The fields `augmentation`, `estimator`, `evaluation`, `fitted_images`, `freeze`, `validation` and
-            `weights` of a recipe, as far as the task reads them. The others must stay at their defaults.
+        reads: The fields `augmentation`, `class_weights`, `estimator`, `evaluation`, `fitted_images`, `freeze`,
+            `validation` and `weights` of a recipe, as far as the task reads them. The others stay at their defaults.
         figures: Numbers of `metrics.json` for tables, by their keys. The first is the test error or the like.
         higher_is_better: Whether a higher first figure is the better one.
         curves: Learning curves.
@@ -129,7 +132,8 @@ class Task(abc.ABC, Generic[Data]):
         for name in recipe.augmentation:
             check_augmentation(name)
         defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
-        optional = {"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"}
+        optional = {"augmentation", "class_weights", "estimator", "evaluation", "fitted_images"}
+        optional |= {"freeze", "validation", "weights"}
         for field in sorted(optional - self.reads):
             if getattr(recipe, field) != defaults[field]:
                 raise ValueError(
@@ -142,6 +146,18 @@ class Task(abc.ABC, Generic[Data]):
                 f"Received: distribution={recipe.distribution!r}"
             )
         check_distribution(recipe.distribution)
+
+    def recognises(self, folder: pathlib.Path) -> bool:
+        """Whether a folder of people's own pictures looks like one for this task."""
+        return False
+
+    def from_folder(self, folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
+        """A recipe and a data set made of such a folder; a `ValueError` if it cannot be used."""
+        raise ValueError(f"`task` must be one that reads folders of pictures. Received: task={self.name!r}")
+
+    def load_own(self, recipe: Recipe, folder: pathlib.Path, rows: Rows, labels: Labels) -> Data:
+        """Loads such a folder by the `split.csv` and the labels of a run; of another folder, all is for testing."""
+        raise ValueError(f"`data` must not be given for a run of the task {self.name!r}. Received: data={folder}")
 
     @abc.abstractmethod
     def load(self, recipe: Recipe, data_dir: str | None) -> Data:
@@ -217,6 +233,10 @@ class Task(abc.ABC, Generic[Data]):
     @abc.abstractmethod
     def evaluate(self, recipe: Recipe, model: keras.Model, data: Data, preprocess: Prepare) -> dict[str, Any]:
         """Tests the model of a run: what goes into `metrics.json`."""
+
+    def table(self, metrics: dict[str, Any]) -> str:
+        """What else to print of `metrics.json`; empty for nothing."""
+        return ""
 
     @abc.abstractmethod
     def draw(

@@ -1,5 +1,6 @@
 """Classification: which of some classes an image shows."""
 
+import pathlib
 from typing import Any
 
 import keras
@@ -15,8 +16,14 @@ from keras_equivariant.training.input.preprocessing import (
 )
 from keras_equivariant.training.model.network import create_network
 from keras_equivariant.training.recipes import Recipe
-from keras_equivariant.training.tasks.classification import pictures
-from keras_equivariant.training.tasks.classification.evaluation import BATCH_SIZE, evaluate, get_evaluation
+from keras_equivariant.training.tasks.classification import own, own_report, pictures
+from keras_equivariant.training.tasks.classification.evaluation import (
+    BATCH_SIZE,
+    evaluate,
+    format_classes,
+    get_evaluation,
+)
+from keras_equivariant.training.tasks.own import OwnPictures, Wishes
 from keras_equivariant.training.tasks.task import (
     Batches,
     BySaturation,
@@ -27,6 +34,7 @@ from keras_equivariant.training.tasks.task import (
     Part,
     Prediction,
     Prepare,
+    Rows,
     Task,
 )
 from matplotlib.figure import FigureBase
@@ -42,7 +50,9 @@ class Classification(Task[LabelledImages]):
 
     name = "classification"
     preprocessings = tuple(list_preprocessings())
-    reads = frozenset({"augmentation", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"})
+    reads = frozenset(
+        {"augmentation", "class_weights", "estimator", "evaluation", "fitted_images", "freeze", "validation", "weights"}
+    )
     figures = {
         "test_error": Figure("test error (%)"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
@@ -59,6 +69,15 @@ class Classification(Task[LabelledImages]):
                 "`estimator` must go with the preprocessing 'estimated_light', and with no other. "
                 f"Received: estimator={recipe.estimator!r}, preprocessing={recipe.preprocessing!r}"
             )
+
+    def recognises(self, folder: pathlib.Path) -> bool:
+        return own.recognises(folder)
+
+    def from_folder(self, folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
+        return own.from_folder(folder, wishes)
+
+    def load_own(self, recipe: Recipe, folder: pathlib.Path, rows: Rows, labels: Labels) -> LabelledImages:
+        return own.load_own(folder, rows, tuple(recipe.model_arguments["input_shape"]), labels)
 
     def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
         return datasets.load(recipe.dataset, data_dir).hold_out(recipe.validation)
@@ -106,6 +125,9 @@ class Classification(Task[LabelledImages]):
     def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Prepare) -> dict[str, Any]:
         return evaluate(recipe.evaluation, model, data, preprocess)
 
+    def table(self, metrics: dict[str, Any]) -> str:
+        return format_classes(metrics) if "confusion_matrix" in metrics else ""
+
     def draw(
         self,
         figure: FigureBase,
@@ -115,7 +137,8 @@ class Classification(Task[LabelledImages]):
         history: list[dict[str, float]],
         metrics: dict[str, Any],
     ) -> None:
-        pictures.draw_report(figure, model, data, preprocess, history, metrics, self.labels(data))
+        drawn = own_report.draw_report if "confusion_matrix" in metrics else pictures.draw_report
+        drawn(figure, model, data, preprocess, history, metrics, self.labels(data))
 
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
         from keras_equivariant.training.data.transforms import fit_into  # of TensorFlow, as what reads pictures is

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import pathlib
 from typing import Any
 
 import keras
@@ -13,14 +14,16 @@ from keras_equivariant.training.input.pipelines import test_batches, training_ba
 from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
 from keras_equivariant.training.model.network import create_network
 from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.tasks.own import DATASET, OwnPictures, Wishes
+from keras_equivariant.training.tasks.regression import own
 from keras_equivariant.training.tasks.regression.pictures import draw_report
-from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Task
+from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Rows, Task
 from matplotlib.figure import FigureBase
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 
-DATASETS = ("drawn_discs", "folder")
+DATASETS = ("drawn_discs", "folder", DATASET)
 _LOSSES = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
 _BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500
@@ -56,6 +59,15 @@ class Regression(Task[LabelledImages]):
         ):
             if found not in known:
                 raise ValueError(f"`{field}` must be one of {list(known)}. Received: {field}={found!r}")
+
+    def recognises(self, folder: pathlib.Path) -> bool:
+        return own.recognises(folder)
+
+    def from_folder(self, folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
+        return own.from_folder(folder, wishes)
+
+    def load_own(self, recipe: Recipe, folder: pathlib.Path, rows: Rows, labels: Labels) -> LabelledImages:
+        return own.load_own(recipe, folder, rows)
 
     def load(self, recipe: Recipe, data_dir: str | None) -> LabelledImages:
         if recipe.dataset == "folder":
@@ -108,7 +120,8 @@ class Regression(Task[LabelledImages]):
     def evaluate(self, recipe: Recipe, model: keras.Model, data: LabelledImages, preprocess: Any) -> dict[str, Any]:
         """Mean absolute errors, in the columns' units and over all of them, beside those of the training's median."""
         errors = np.abs(_outputs(model, data, preprocess) - data.test.labels)
-        constant = np.abs(np.median(data.train.labels, axis=0) - data.test.labels)
+        known = data.train if len(data.train) else data.test  # of another folder, all pictures are for testing
+        constant = np.abs(np.median(known.labels, axis=0) - data.test.labels)
         images = np.asarray(preprocess(data.test.scaled_images(_INVARIANCE_IMAGES)))
         return {
             "mean_absolute_error": float(errors.mean()),

@@ -1,6 +1,7 @@
 """Segmentation: the class of each pixel, or the objects of a picture, in masks that turn with it."""
 
 import dataclasses
+import pathlib
 import sys
 from typing import Any
 
@@ -11,18 +12,19 @@ from keras_equivariant.training.data.masks import MaskedPictures, Segmented
 from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
 from keras_equivariant.training.model.network import create_network
 from keras_equivariant.training.recipes import Recipe
-from keras_equivariant.training.tasks.segmentation import objects
+from keras_equivariant.training.tasks.own import DATASET, OwnPictures, Wishes
+from keras_equivariant.training.tasks.segmentation import objects, own
 from keras_equivariant.training.tasks.segmentation.crops import IGNORED, Crops, training_batches
 from keras_equivariant.training.tasks.segmentation.evaluation import evaluate, predict_masks
 from keras_equivariant.training.tasks.segmentation.pictures import draw_report, overlay
-from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Task
+from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Rows, Task
 from matplotlib.figure import FigureBase
 from skimage.measure import regionprops_table
 
 from keras_equivariant import losses  # noqa: F401 - recipes name them
 from keras_equivariant.metrics import Dice
 
-DATASETS = ("drawn_cells", "masked_folder")
+DATASETS = ("drawn_cells", "masked_folder", DATASET)
 _LARGE = 2**22  # pixels of a picture from which on the progress is shown
 _REST = None, None
 
@@ -60,6 +62,15 @@ class Segmentation(Task[Segmented]):
         if recipe.dataset not in DATASETS:
             raise ValueError(f"`dataset` must be one of {list(DATASETS)}. Received: dataset={recipe.dataset!r}")
         _crop_size(recipe)
+
+    def recognises(self, folder: pathlib.Path) -> bool:
+        return own.recognises(folder)
+
+    def from_folder(self, folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
+        return own.from_folder(folder, wishes)
+
+    def load_own(self, recipe: Recipe, folder: pathlib.Path, rows: Rows, labels: Labels) -> Segmented:
+        return own.load_own(recipe, folder, rows)
 
     def load(self, recipe: Recipe, data_dir: str | None) -> Segmented:
         if recipe.dataset == "drawn_cells":
