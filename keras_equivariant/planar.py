@@ -235,7 +235,7 @@ class _Lowering:
         return tensor
 
     def _group_convolution(self, layer, inputs, used_once):
-        if layer.padding not in ("valid", "same"):
+        if layer.padding not in ("valid", "same", "edge"):
             raise Refused(f"padding={layer.padding!r} has no plain form")
         check_elementwise(layer)
         if layer.groups != 1:

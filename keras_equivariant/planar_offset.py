@@ -31,6 +31,7 @@ from keras_equivariant.planar_parts import (
     helper,
     is_elementwise_layer,
     naming,
+    repeat_edges,
     with_weights,
 )
 from keras_equivariant.typing import Tensor
@@ -100,10 +101,12 @@ def lower_offset_layer(
         return helper(keras.layers.Maximum)([outputs, _means(outputs, groups, orientations)])
     if isinstance(layer, OffsetAdapter):
         return _adapt(layer, inputs, centred, means)
+    if isinstance(layer, OffsetConv2DTranspose) and layer.padding == "edge":
+        return _convolve_transposed_with_edges(layer, inputs)
     if isinstance(layer, OffsetConv2DTranspose):
         outputs = _convolve_transposed(layer, centred)
         return helper(keras.layers.Add)([outputs, _means(inputs, groups, 1, layer.filters)])
-    if layer.padding == "valid":
+    if layer.padding in ("valid", "edge"):
         return convolve(inputs)
     copies = 1 if isinstance(layer, OffsetConv2D) else layer.expanded_kernel.shape[-1] // layer.filters
     outputs = convolve(centred)
@@ -123,6 +126,13 @@ def _adapt(layer, inputs, centred, means):
 def _convolve_transposed(layer, x):
     plain = convolution_like(layer, keras.layers.Conv2DTranspose, output_padding=layer.output_padding)
     return with_weights(plain, layer.get_weights(), x)
+
+
+def _convolve_transposed_with_edges(layer, x):
+    x = repeat_edges(x, [(cells, cells) for cells, _ in layer._margins])
+    plain = convolution_like(layer, keras.layers.Conv2DTranspose, padding="valid")
+    cropping = tuple(cropped for _, cropped in layer._margins)
+    return helper(keras.layers.Cropping2D, cropping)(with_weights(plain, layer.get_weights(), x))
 
 
 def _concatenate(layer, inputs, blocks):

@@ -169,6 +169,17 @@ def to_numpy(x: Tensor) -> np.ndarray:
     return keras.ops.convert_to_numpy(x)
 
 
+def repeat_edges(x: Tensor, margins: Sequence[tuple[int, int]]) -> Tensor:
+    """A map with its outermost cells repeated, so many before and after each spatial axis.
+
+    One by one: mirrored about its border, a map begins with its first cell once more. Keras has no other way.
+    """
+    for i in range(max(itertools.chain(*margins))):
+        widths = [(int(i < before), int(i < after)) for before, after in margins]
+        x = keras.ops.pad(x, ((0, 0), *widths, (0, 0)), mode="symmetric")
+    return x
+
+
 def free(space: Sequence[int | None]) -> list[int]:
     """Spatial sizes for a reshape, which can infer one that is unknown."""
     if space.count(None) > 1:

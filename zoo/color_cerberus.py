@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 from keras_equivariant.zoo.registry import register
+from keras_equivariant.zoo.resnet_parts import check_padding
 
 from keras_equivariant.layers import InverseLogRGB, OffsetConcatenate, OffsetConv2D, OffsetDense, OffsetReLU
 from keras_equivariant.typing import Shape
@@ -72,6 +73,7 @@ def offset_color_cerberus(
     filters: Sequence[int] = (15, 33, 63, 129),
     bottleneck: int = 63,
     units: int = 96,
+    padding: str = "same",
     name: str = "offset_color_cerberus",
 ) -> keras.Model:
     """The offset-equivariant network that estimates the colour of the light.
@@ -81,6 +83,8 @@ def offset_color_cerberus(
         filters: Numbers of channels of the 3x3 convolutions, multiples of three.
         bottleneck: Number of channels of the 1x1 convolution, a multiple of three.
         units: Number of units of the hidden dense layer, a multiple of three.
+        padding: What the convolutions see beyond the border: `"same"`, the means of the data, or `"edge"`, the
+            outermost pixels again.
         name: Name of the model.
 
     Returns:
@@ -95,10 +99,11 @@ def offset_color_cerberus(
     >>> offset_color_cerberus().count_params()
     202704
     """
+    check_padding(padding)
     inputs = keras.Input(_checked(input_shape, filters))
     x = OffsetConcatenate()([inputs, _spread_mean(inputs)])
     for channels in filters:
-        x = OffsetReLU()(OffsetConv2D(channels, 3, padding="same", kernel_initializer=_INITIALIZER)(x))
+        x = OffsetReLU()(OffsetConv2D(channels, 3, padding=padding, kernel_initializer=_INITIALIZER)(x))
         x = layers.MaxPooling2D(2)(x)
     x = OffsetReLU()(OffsetConv2D(bottleneck, 1, kernel_initializer=_INITIALIZER)(x))
     # By colours first, so that the features of one colour stay side by side.

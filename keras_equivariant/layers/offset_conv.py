@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_equivariant.layers.feature_groups import (
     ProjectedKernel,
@@ -13,9 +14,12 @@ from keras_equivariant.layers.feature_groups import (
 )
 from keras_equivariant.layers.group_conv import GroupConv2D
 from keras_equivariant.layers.orientations import split_orientations
-from keras_equivariant.layers.padding import check_channels_last, check_padding
+from keras_equivariant.layers.padding import PADDINGS, check_channels_last, check_padding, pad_from_data
+from keras_equivariant.sampling import output_size
 from keras_equivariant.symmetry import get_symmetry
-from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Size, Tensor
+from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
+
+OFFSET_PADDINGS = (*PADDINGS, "edge")
 
 
 class OffsetConvolution(ProjectedKernel):
@@ -26,6 +30,7 @@ class OffsetConvolution(ProjectedKernel):
     strides: tuple[int, ...]
     padding: str
     data_format: str
+    dilation_rate: tuple[int, ...]
     convolution_op: Callable[[Tensor, Tensor], Tensor]
 
     def _project(self, feature_groups, **projection):
@@ -38,6 +43,11 @@ class OffsetConvolution(ProjectedKernel):
     def _reaches_over_borders(self):
         return self.padding == "same" and max(self.kernel_size) > 1
 
+    @property
+    def _windows(self):
+        """Extent of the kernel along each axis, in cells."""
+        return [(size - 1) * rate + 1 for size, rate in zip(self.kernel_size, self.dilation_rate, strict=True)]
+
     def call(self, inputs: Tensor) -> Tensor:
         means = None
         if self._reaches_over_borders():
@@ -47,8 +57,30 @@ class OffsetConvolution(ProjectedKernel):
         return self._finish(self.convolution_op(inputs, self.kernel), means)
 
 
+class PlanarOffsetConvolution(OffsetConvolution):
+    """Can repeat the border, too."""
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        if self.padding != "edge":
+            return super().convolution_op(inputs, kernel)
+        return ops.conv(
+            pad_from_data(inputs, self._windows, self.padding),
+            kernel,
+            strides=list(self.strides),
+            padding="valid",
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if self.padding != "edge":
+            return tuple(super().compute_output_shape(input_shape))
+        axes = zip(input_shape[1:-1], self._windows, self.strides, strict=True)
+        return (input_shape[0], *[output_size(*axis, self.padding) for axis in axes], self.filters)
+
+
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
+class OffsetConv2D(PlanarOffsetConvolution, keras.layers.Conv2D):
     """2-D convolution that passes an offset of its input on to its output.
 
     Channels form `feature_groups` contiguous blocks of equal size, such as one for each colour. If d_j is added to all
@@ -57,14 +89,17 @@ class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
         f(x + G_m d) = f(x) + G_n d
 
     The kernel is projected onto those for which this holds, `constraints.OffsetProjection`, when it is first set and
-    after each update of an optimizer. With `padding="same"`, the border sees the mean of the data: the average of each
-    group over all positions is taken away, the map padded with zeros, and the average added to the output.
+    after each update of an optimizer. Constants beyond the border would break the law. With `padding="same"`, it sees
+    the mean of the data: the average of each group over all positions is taken away, the map padded with zeros, and the
+    average added to the output. With `padding="edge"`, it sees the outermost pixels again.
 
     Args:
         filters: int, the number of output channels, a multiple of `feature_groups`.
         kernel_size: As in `keras.layers.Conv2D`.
         strides: As in `keras.layers.Conv2D`.
-        padding: `"valid"` or `"same"`.
+        padding: `"valid"`; `"same"`, with the means of the data; or `"edge"`, with its outermost pixels,
+            `kernel_size - 1` of them, dilated, whatever the stride: the first half before the map. The windows of an
+            odd kernel are centred on the pixels 0, s, 2 s ... for a stride of s.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         dilation_rate: As in `keras.layers.Conv2D`.
         groups: 1; nothing else is supported. This has nothing to do with feature groups.
@@ -121,11 +156,12 @@ class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
         feature_groups: int = 3,
         **kwargs: Any,
     ) -> None:
+        padding = check_padding(padding, OFFSET_PADDINGS)
         super().__init__(
             filters,
             kernel_size,
             strides=strides,
-            padding=check_padding(padding),
+            padding="same" if padding == "edge" else padding,
             data_format=data_format,
             dilation_rate=dilation_rate,
             groups=groups,
@@ -140,6 +176,7 @@ class OffsetConv2D(OffsetConvolution, keras.layers.Conv2D):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        self.padding = padding
         self._project(feature_groups)
 
 

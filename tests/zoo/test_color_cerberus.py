@@ -66,8 +66,9 @@ def test_the_six_channels_are_the_colours_each_with_its_mean():
         np.testing.assert_allclose(y, np.concatenate([x, means], axis=-1)[..., order], rtol=1e-5)
 
 
-def test_the_estimate_follows_the_light():
-    model = create_with_random_biases("offset_color_cerberus")
+@pytest.mark.parametrize("padding", ["same", "edge"])
+def test_the_estimate_follows_the_light(padding):
+    model = create_with_random_biases("offset_color_cerberus", padding=padding)
     x = images()
     before = estimate(model, x)
     for saturation in (0.5, 0.9):
