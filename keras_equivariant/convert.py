@@ -3,12 +3,13 @@
 import keras
 from keras import layers
 
+from keras_equivariant.channel_groups import check_channels
 from keras_equivariant.convert_graph import exact_sizes
 from keras_equivariant.convert_group import to_group_equivariant
-from keras_equivariant.layers.feature_groups import check_channels, check_feature_groups
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
-from keras_equivariant.layers.offset_add import OffsetAdd, OffsetConcatenate
+from keras_equivariant.layers.offset_add import OffsetAdd
 from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
+from keras_equivariant.layers.offset_concatenate import OffsetConcatenate
 from keras_equivariant.layers.offset_conv import OffsetConv2D
 from keras_equivariant.layers.offset_conv_transpose import OffsetConv2DTranspose
 from keras_equivariant.layers.offset_dense import OffsetDense
@@ -93,7 +94,8 @@ def to_offset_equivariant(model: keras.Model, feature_groups: int = 3) -> keras.
     Reference:
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), section 4.
     """
-    check_feature_groups(feature_groups)
+    if isinstance(feature_groups, bool) or not isinstance(feature_groups, int) or feature_groups < 1:
+        raise ValueError(f"`feature_groups` must be a positive integer. Received: feature_groups={feature_groups!r}")
     if isinstance(model, keras.Sequential) and model.built:
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):

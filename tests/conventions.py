@@ -19,7 +19,7 @@ KERNEL = {
     "bias_constraint": "non_neg",
 }
 GROUP_CONV = {"filters": 4, "padding": "same", "groups": 2, "activation": "relu", "kernel_constraint": "max_norm"}
-OFFSET = {"activation": "tanh", "feature_groups": 2, "name": "offset", **KERNEL}
+OFFSET = {"activation": "tanh", "feature_groups": 2, "output_groups": (4, 2), "name": "offset", **KERNEL}
 POOLING = {"pool_size": (2, 3), "strides": (1, 2), "padding": "same", "name": "pool"}
 
 
@@ -219,23 +219,32 @@ TABLE = [
         masks="made",
         why="The shape of the map says what is masked, not its values.",
     ),
-    Convention(
-        own.OffsetConv2D,
-        keras.layers.Conv2D,
-        {"filters": 6, "kernel_size": (3, 2), "strides": (2, 1), "padding": "same", **OFFSET},
-        (2, 6, 5, 4),
-        {"strides": 1, "dilation_rate": 2, "use_bias": False},
-        adds=("feature_groups",),
-        fixed=("data_format", "groups", "kernel_constraint"),
-        why="The projection is the kernel's constraint; a low-rank kernel added to it would leave its subspace.",
+    *(
+        Convention(
+            layer,
+            nearest,
+            {"filters": 6, "kernel_size": size, "strides": strides, "padding": "same", **OFFSET},
+            shape,
+            {"strides": 1, "padding": "edge", "dilation_rate": 2, "use_bias": False, "projection": "forward"},
+            adds=("feature_groups", "output_groups", "projection"),
+            fixed=("data_format", "groups", "kernel_constraint"),
+            masks="refused",
+            why="The projection is the kernel's constraint, or takes its place; a low-rank kernel added to it would "
+            "leave its subspace. Means are over all positions, masked ones too.",
+        )
+        for layer, nearest, size, strides, shape in (
+            (own.OffsetConv1D, keras.layers.Conv1D, (3,), (2,), (2, 6, 4)),
+            (own.OffsetConv2D, keras.layers.Conv2D, (3, 2), (2, 1), (2, 6, 5, 4)),
+            (own.OffsetConv3D, keras.layers.Conv3D, (3, 2, 2), (2, 1, 1), (2, 4, 3, 3, 4)),
+        )
     ),
     Convention(
         own.OffsetGroupConv2D,
         keras.layers.Conv2D,
         {"filters": 6, "kernel_size": 3, "symmetry": "p4m", "input_subgroup": "p4", "padding": "same", **OFFSET},
         (2, 6, 6, 2, 4),
-        {"strides": 2, "use_bias": False, "implementation": "planar"},
-        adds=("symmetry", "feature_groups", "input_subgroup", "implementation"),
+        {"strides": 2, "use_bias": False, "implementation": "planar", "projection": "forward"},
+        adds=("symmetry", "feature_groups", "output_groups", "projection", "input_subgroup", "implementation"),
         fixed=("data_format", "groups", "kernel_constraint", "dilation_rate"),
         masks="dropped",
         why="As for group convolutions and for offset convolutions.",
@@ -245,8 +254,8 @@ TABLE = [
         keras.layers.Conv2DTranspose,
         {"filters": 6, "kernel_size": (3, 2), "strides": (2, 2), "output_padding": (1, 1), "padding": "same", **OFFSET},
         (2, 6, 5, 4),
-        {"strides": 1, "dilation_rate": 2, "output_padding": None, "use_bias": False},
-        adds=("feature_groups",),
+        {"strides": 1, "dilation_rate": 2, "output_padding": None, "use_bias": False, "projection": "forward"},
+        adds=("feature_groups", "output_groups", "projection"),
         fixed=("data_format", "kernel_constraint"),
         why="As for offset convolutions.",
     ),
@@ -255,8 +264,8 @@ TABLE = [
         keras.layers.Dense,
         {"units": 6, **OFFSET},
         (2, 5, 6),
-        {"use_bias": False},
-        adds=("feature_groups",),
+        {"use_bias": False, "projection": "forward"},
+        adds=("feature_groups", "output_groups", "projection"),
         fixed=("kernel_constraint", "quantization_config"),
         by_name=("lora_rank", "lora_alpha", "quantization_config"),
         masks="refused",
@@ -269,14 +278,26 @@ TABLE = [
         {
             "layer": keras.layers.Conv2D(4, 3),
             "feature_groups": 2,
-            "invariant": True,
             "reduction": "linear",
             "scope": "local",
+            "output_reduction": "max",
+            "output_scope": "global",
+            "output_groups": (3, 1),
             "name": "adapter",
         },
         (2, 5, 6, 4),
-        adds=("feature_groups", "invariant", "reduction", "scope"),
+        {"invariant": True, "output_reduction": None, "output_scope": None},
+        adds=("feature_groups", "invariant", "reduction", "scope", "output_reduction", "output_scope", "output_groups"),
         why="It pools over feature groups.",
+    ),
+    Convention(
+        own.Maxout,
+        keras.layers.Layer,
+        {"pieces": 3, "name": "maxout"},
+        (2, 4, 5, 6),
+        adds=("pieces",),
+        masks="kept",
+        why="Nothing in Keras takes the largest of several channels. Every position stays in its place.",
     ),
     Convention(
         own.OffsetReLU,
@@ -329,9 +350,9 @@ TABLE = [
     Convention(
         own.OffsetAdd,
         keras.layers.Add,
-        {"feature_groups": 2, "strides": 2, "name": "add"},
+        {"feature_groups": 2, "strides": 2, "shortcut_groups": (3, 1), "name": "add"},
         [(2, 3, 3, 6), (2, 5, 5, 4)],
-        adds=("feature_groups", "strides"),
+        adds=("feature_groups", "strides", "shortcut_groups"),
         masks="refused",
         why="A residual and a shortcut, which may be larger. The means are over all positions.",
     ),
@@ -345,9 +366,18 @@ TABLE = [
         why="It adds with weights. No one has asked for masks.",
     ),
     Convention(
+        own.OffsetMultiply,
+        keras.layers.Multiply,
+        {"feature_groups": (3, 1), "name": "gate"},
+        [(2, 3, 5, 4), (2, 1, 1, 4)],
+        adds=("feature_groups",),
+        masks="refused",
+        why="A map and a gate. The means are over all positions.",
+    ),
+    Convention(
         own.OffsetConcatenate,
         keras.layers.Concatenate,
-        {"feature_groups": 2, "name": "join"},
+        {"feature_groups": ((3, 1), (1, 0)), "name": "join"},
         [(2, 3, 4), (2, 3, 2)],
         adds=("feature_groups",),
         lacks=("axis",),

@@ -11,12 +11,15 @@ from keras_equivariant.layers.group_pooling import GroupAveragePooling2D, GroupM
 from keras_equivariant.layers.group_separable_conv import GroupDepthwiseConv2D, GroupSeparableConv2D
 from keras_equivariant.layers.group_up_sampling import GroupUpSampling2D
 from keras_equivariant.layers.hexagonal import HexagonalMask2D, HexagonalResampling2D
+from keras_equivariant.layers.maxout import Maxout
 from keras_equivariant.layers.offset_adapter import OffsetAdapter, OffsetReLU
-from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
+from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination
 from keras_equivariant.layers.offset_batch_normalization import OffsetBatchNormalization
-from keras_equivariant.layers.offset_conv import OffsetConv2D, OffsetGroupConv2D
+from keras_equivariant.layers.offset_concatenate import OffsetConcatenate
+from keras_equivariant.layers.offset_conv import OffsetConv1D, OffsetConv2D, OffsetConv3D, OffsetGroupConv2D
 from keras_equivariant.layers.offset_conv_transpose import OffsetConv2DTranspose
 from keras_equivariant.layers.offset_dense import OffsetDense
+from keras_equivariant.layers.offset_multiply import OffsetMultiply
 from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.layers.restriction import SubgroupRestriction
 from keras_equivariant.layers.subsampling import Subsampling2D
@@ -43,15 +46,19 @@ __all__ = [
     "HexagonalResampling2D",
     "InverseLogRGB",
     "LogRGB",
+    "Maxout",
     "OffsetAdapter",
     "OffsetAdd",
     "OffsetAffineCombination",
     "OffsetBatchNormalization",
     "OffsetConcatenate",
+    "OffsetConv1D",
     "OffsetConv2D",
     "OffsetConv2DTranspose",
+    "OffsetConv3D",
     "OffsetDense",
     "OffsetGroupConv2D",
+    "OffsetMultiply",
     "OffsetReLU",
     "RandomIlluminant",
     "RemoveGamma",

@@ -5,9 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.layers.offset_conv import OFFSET_PADDINGS, OffsetConvolution
+from keras_equivariant.layers.offset_convolution import OFFSET_PADDINGS, OffsetConvolution
 from keras_equivariant.layers.padding import check_output_padding, check_padding, pad_from_data
-from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
+from keras_equivariant.typing import (
+    Activation,
+    Constraint,
+    FeatureGroups,
+    Initializer,
+    Regularizer,
+    Shape,
+    Size,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -42,7 +51,9 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         activity_regularizer: As in `keras.layers.Conv2DTranspose`.
         kernel_constraint: `None`; the projection takes its place.
         bias_constraint: As in `keras.layers.Conv2DTranspose`.
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        feature_groups: As in `OffsetConv2D`.
+        output_groups: As in `OffsetConv2D`.
+        projection: As in `OffsetConv2D`.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -51,8 +62,8 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         `(batch, new_height, new_width, filters)`.
 
     Raises:
-        ValueError: If input channels or filters are not multiples of `feature_groups`, or an argument has a value
-            that is not supported.
+        ValueError: If input channels or filters do not split into the groups, or an argument has a value that is not
+            supported.
 
     Example:
 
@@ -84,7 +95,9 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         activity_regularizer: Regularizer = None,
         kernel_constraint: Constraint = None,
         bias_constraint: Constraint = None,
-        feature_groups: int = 3,
+        feature_groups: FeatureGroups = 3,
+        output_groups: FeatureGroups | None = None,
+        projection: str = "constraint",
         **kwargs: Any,
     ) -> None:
         padding = check_padding(padding, OFFSET_PADDINGS)
@@ -113,7 +126,7 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         )
         check_output_padding(self)
         self.padding = padding
-        self._project(feature_groups, transposed=True, strides=self.strides)
+        self._project(feature_groups, output_groups, projection, transposed=True, strides=self.strides)
 
     def _reaches_over_borders(self):
         return self.padding != "edge" and (self.kernel_size != self.strides or self.output_padding is not None)

@@ -109,7 +109,7 @@ def offset_network(symmetry=None):
 
     x = OffsetBatchNormalization(activation="relu")(convolve(inputs, 6, 3, padding="same"))
     y = OffsetReLU()(OffsetBatchNormalization()(convolve(x, 9, 3, padding="same", strides=2)))
-    y = layers.Dropout(0.5)(convolve(y, 9, 4, padding="edge", use_bias=False))
+    y = layers.Dropout(0.5)(convolve(y, 9, 3, padding="edge", use_bias=False))
     x = convolve(OffsetAdd(strides=2)([y, x]), 6, 2)
     x = layers.GlobalAveragePooling2D()(x) if symmetry is None else layers.GlobalAveragePooling3D()(x)
     x = OffsetAdapter(layers.Identity(), invariant=True)(OffsetDense(12)(x))

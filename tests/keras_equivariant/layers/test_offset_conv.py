@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -5,9 +7,9 @@ import tensorflow as tf
 from helpers import COMPILES, TOLERANCES, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import assignment, offset_error, pooled, spread, train
 
-from keras_equivariant.constraints import OffsetProjection, project_constraints
+from keras_equivariant.constraints import ConstraintWarning, OffsetProjection, project_constraints
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers import OffsetConv1D, OffsetConv2D, OffsetConv2DTranspose, OffsetConv3D, OffsetGroupConv2D
 from keras_equivariant.layers.offset_dense import OffsetDense
 
 GROUPS = [1, 3, 8]
@@ -17,6 +19,10 @@ LAYERS = {
     "same": (lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "same even": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "1-D": (lambda g, **kw: OffsetConv1D(2 * g, 3, padding="same", activation="tanh", feature_groups=g, **kw), (2, 7)),
+    "1-D edge": (lambda g, **kw: OffsetConv1D(2 * g, 4, 2, padding="edge", feature_groups=g, **kw), (2, 7)),
+    "3-D": (lambda g, **kw: OffsetConv3D(2 * g, 2, padding="same", feature_groups=g, **kw), (2, 4, 3, 3)),
+    "3-D edge": (lambda g, **kw: OffsetConv3D(2 * g, 3, padding="edge", feature_groups=g, **kw), (2, 4, 3, 3)),
     "edge": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="edge", feature_groups=g, **kw), (2, 7, 6)),
     "edge strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="edge", feature_groups=g, **kw), (2, 7, 6)),
     "edge dilated": (
@@ -110,7 +116,9 @@ def test_offset_equivariant_after_training(name, optimizer):
     make, shape = LAYERS[name]
     layer = make(3)
     optimizer = type(optimizer).from_config(optimizer.get_config())
-    model = train(layer, random_array(*shape, 9), optimizer)
+    averages = pytest.warns(ConstraintWarning) if optimizer.use_ema else contextlib.nullcontext()
+    with averages:
+        model = train(layer, random_array(*shape, 9), optimizer)
     if optimizer.use_ema:
         optimizer.finalize_variable_values(model.trainable_variables)
         project_constraints(model)
@@ -290,8 +298,8 @@ def test_a_saved_configuration_keeps_the_projection():
     [
         (OffsetConv2D, {"filters": 4}, 3, "`filters` must be known and a multiple of `feature_groups`. Received: filt"),
         (OffsetConv2D, {}, 4, "Received: channels=4, feature_groups=3"),
-        (OffsetConv2D, {"feature_groups": 0}, 3, "positive integer. Received: feature_groups=0"),
-        (OffsetConv2D, {"feature_groups": "3"}, 3, "positive integer. Received: feature_groups='3'"),
+        (OffsetConv2D, {"feature_groups": 0}, 3, "a positive integer; .*Received: feature_groups=0"),
+        (OffsetConv2D, {"feature_groups": "3"}, 3, "a positive integer; .*Received: feature_groups='3'"),
         (OffsetConv2D, {"groups": 3}, 3, "`groups` must be 1. Received: groups=3"),
         (OffsetConv2D, {"data_format": "channels_first"}, 3, "must be 'channels_last'. Received: data_format='chann"),
         (OffsetConv2D, {"kernel_constraint": "non_neg"}, 3, "`kernel_constraint` must be None"),
@@ -313,6 +321,11 @@ def test_a_saved_configuration_keeps_the_projection():
 def test_bad_arguments(layer, arguments, channels, message):
     with pytest.raises(ValueError, match=message):
         layer(**{"filters": 6, "kernel_size": 3, **arguments})(random_array(1, 6, 6, channels))
+
+
+def test_a_causal_padding_is_refused():
+    with pytest.raises(ValueError, match="Received: padding='causal'"):
+        OffsetConv1D(3, 3, padding="causal")
 
 
 def test_the_fourth_argument_is_not_the_feature_groups():
