@@ -1,6 +1,8 @@
 """Keras layers that respect a symmetry."""
 
-from keras_equivariant.layers.combination_conv import CombinationConv2D
+from keras_equivariant.layers.combination_conv import CombinationConv1D, CombinationConv2D
+from keras_equivariant.layers.combination_conv_3d import CombinationConv3D
+from keras_equivariant.layers.connection_tables import all_pairs, all_triplets, lenet5_table
 from keras_equivariant.layers.coset_pooling import CosetPooling
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.grid_centring import GridCentring2D
@@ -22,12 +24,14 @@ from keras_equivariant.layers.offset_dense import OffsetDense
 from keras_equivariant.layers.offset_multiply import OffsetMultiply
 from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 from keras_equivariant.layers.restriction import SubgroupRestriction
-from keras_equivariant.layers.subsampling import Subsampling2D
-from keras_equivariant.layers.table_conv import TableConv2D, all_pairs, all_triplets, lenet5_table
+from keras_equivariant.layers.subsampling import Subsampling1D, Subsampling2D, Subsampling3D
+from keras_equivariant.layers.table_conv import TableConv1D, TableConv2D, TableConv3D
 
 __all__ = [
     "ApplyGamma",
+    "CombinationConv1D",
     "CombinationConv2D",
+    "CombinationConv3D",
     "CosetPooling",
     "FeatureGroupPooling",
     "GridCentring2D",
@@ -63,8 +67,12 @@ __all__ = [
     "RandomIlluminant",
     "RemoveGamma",
     "SubgroupRestriction",
+    "Subsampling1D",
     "Subsampling2D",
+    "Subsampling3D",
+    "TableConv1D",
     "TableConv2D",
+    "TableConv3D",
     "all_pairs",
     "all_triplets",
     "lenet5_table",
