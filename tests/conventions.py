@@ -185,6 +185,15 @@ TABLE = [
         why="Nothing in Keras pools over orientations; a mask has an axis of them.",
     ),
     Convention(
+        own.TranslationCosetPooling,
+        keras.layers.Layer,
+        {"n": (2, 3), "reduction": "mean", "name": "pool"},
+        (2, 4, 6, 4, 3),
+        adds=("n", "reduction"),
+        masks="refused",
+        why="Nothing in Keras pools over positions that are so many cells apart.",
+    ),
+    Convention(
         own.SubgroupRestriction,
         keras.layers.Layer,
         {"symmetry": "p4m", "subgroup": "p2", "name": "fewer"},

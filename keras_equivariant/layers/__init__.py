@@ -26,6 +26,7 @@ from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogR
 from keras_equivariant.layers.restriction import SubgroupRestriction
 from keras_equivariant.layers.subsampling import Subsampling1D, Subsampling2D, Subsampling3D
 from keras_equivariant.layers.table_conv import TableConv1D, TableConv2D, TableConv3D
+from keras_equivariant.layers.translation_coset_pooling import TranslationCosetPooling
 
 __all__ = [
     "ApplyGamma",
@@ -73,6 +74,7 @@ __all__ = [
     "TableConv1D",
     "TableConv2D",
     "TableConv3D",
+    "TranslationCosetPooling",
     "all_pairs",
     "all_triplets",
     "lenet5_table",
