@@ -57,6 +57,8 @@ class SeparableConv3D(keras.layers.Conv3D):
         self.pointwise_regularizer = keras.regularizers.get(pointwise_regularizer)
         self.depthwise_constraint = keras.constraints.get(depthwise_constraint)
         self.pointwise_constraint = keras.constraints.get(pointwise_constraint)
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank)
 
     def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]

@@ -43,7 +43,7 @@ def test_tables(rank, layer_class, dtype):
     with pytest.raises(
         ValueError, match="names 3 input maps: give it .batch, (length|depth, height, width), 3.. Received"
     ):
-        layer_class(table, 2)(random_array(2, 8, 8, 3))
+        layer_class(table, 2)(random_array(2, *SPACE[rank], 4))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
