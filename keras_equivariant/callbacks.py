@@ -1,4 +1,4 @@
-"""Callbacks: diffusion spectral entropy and mutual information during training."""
+"""Callbacks: entropies during training, and weights that stay where a symmetry wants them."""
 
 import contextlib
 import warnings
@@ -9,12 +9,72 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_equivariant.constraints import OffsetProjection, project_constraints
 from keras_equivariant.entropy import cluster_reference, diffusion_spectral_entropy
 from keras_equivariant.entropy import diffusion_spectral_mutual_information as mutual_information
 from keras_equivariant.entropy.clusters import check_clusters
 from keras_equivariant.entropy.entropy import check_options
 from keras_equivariant.entropy.matrix import check_bandwidth, check_points, check_positive
 from keras_equivariant.entropy.mutual_information import as_labels
+
+
+class ProjectConstraints(keras.callbacks.Callback):
+    """Projects weights back where something else than an update of the optimizer has changed them.
+
+    Keras applies constraints after each update. The moving average that an optimizer with `use_ema=True` keeps is one
+    of weights before that, so what is used in its place at the end of training, or what `SwapEMAWeights` puts there for
+    a test, does not satisfy the constraints of offset-equivariant layers. This callback applies them once more:
+    after each epoch, before each test and prediction, and at the end. Put it after `SwapEMAWeights` and before what
+    saves weights: `callbacks=[SwapEMAWeights(True), ProjectConstraints(), ModelCheckpoint(...)]`; give it to `evaluate`
+    and `predict` too where `SwapEMAWeights` is.
+
+    Layers with `projection="forward"` need none of this.
+
+    Example:
+
+    >>> from keras_equivariant.layers import OffsetDense
+    >>> model = keras.Sequential([keras.Input((3,)), OffsetDense(6)])
+    >>> model.compile(keras.optimizers.Adam(use_ema=True), "mse")
+    >>> history = model.fit(np.ones((4, 3)), np.ones((4, 6)), verbose=0, callbacks=[ProjectConstraints()])
+
+    Reference:
+        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 11.
+    """
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Says that averages are taken care of, so that no warning is needed."""
+        for variable in self.model.variables:
+            if isinstance(variable.constraint, OffsetProjection):
+                variable.constraint.is_projected_elsewhere()
+
+    def _project(self):
+        project_constraints(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Projects what another callback may have put into the variables."""
+        self._project()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Projects the averages that the optimizer has left."""
+        self._project()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Projects what another callback may have put into the variables."""
+        self._project()
+
+    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Projects once more, for a callback that came after this one."""
+        if batch == 0:
+            self._project()
+
+    def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Projects what another callback may have put into the variables."""
+        self._project()
+
+    def on_predict_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Projects once more, for a callback that came after this one."""
+        if batch == 0:
+            self._project()
 
 
 class DiffusionSpectralEntropy(keras.callbacks.Callback):

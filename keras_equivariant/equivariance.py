@@ -1,4 +1,4 @@
-"""Transforms of images and feature maps, and how far a model is from commuting with them."""
+"""How far a model is from commuting with a symmetry: of images, of feature maps, of offsets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,90 +8,13 @@ import numpy as np
 from keras import ops, tree
 
 from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
-from keras_equivariant.interpolation import interpolate, turning_errors  # noqa: F401 - the latter, too
+from keras_equivariant.channel_groups import assignment_matrix, check_feature_groups, count_groups, describes
+from keras_equivariant.constraints import OffsetProjection, warn_of_violation
+from keras_equivariant.interpolation import turning_errors  # noqa: F401 - it, too
 from keras_equivariant.moved_inputs import run_moved
 from keras_equivariant.symmetry import get_symmetry
-from keras_equivariant.typing import Tensor
-
-
-def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
-    """Transforms a planar map by an element of a symmetry group: `[L_g f](x) = f(g^-1 x)`.
-
-    A turn that maps no pixel onto a pixel, such as one by 45 degrees, interpolates with cubic splines, and keeps height
-    and width.
-
-    Args:
-        image: Array `(batch, *space, channels)`. It may be rectangular; a quarter turn then exchanges its sides.
-        symmetry: Name of the symmetry group.
-        element: Index of the element g.
-
-    Returns:
-        The transformed NumPy array; cells whose value lies outside of the image are zero.
-
-    Raises:
-        ValueError: If the name is unknown, there is no such element, or the image has not as many spatial axes as the
-            group has dimensions.
-
-    Example:
-
-    >>> image = np.arange(4.0).reshape(1, 2, 2, 1)
-    >>> transform_image(image, "p4", 1)[0, :, :, 0].tolist()
-    [[1.0, 3.0], [0.0, 2.0]]
-
-    Reference:
-        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), equation 4.
-    """
-    image = ops.convert_to_numpy(image)
-    group = get_symmetry(symmetry)
-    if image.ndim != group.dimension + 2:
-        raise ValueError(
-            f"`image` must have {group.dimension + 2} axes for the symmetry {symmetry!r}. "
-            f"Received: an image of shape {image.shape}"
-        )
-    if 0 <= element < group.order and element not in group.exact_elements:
-        return interpolate(image, group.matrices[element])
-    batch, *size, channels = image.shape
-    turned_size, cells = group.act_on_grid(element, size)
-    flat = image.reshape(batch, -1, channels)[:, cells.reshape(-1)]
-    flat[:, cells.reshape(-1) < 0] = 0
-    return flat.reshape(batch, *turned_size, channels)
-
-
-def transform_feature_map(feature_map: Tensor, symmetry: str, element: int, subgroup: str | None = None) -> np.ndarray:
-    """Transforms a feature map on a group, or on a quotient of it: `[L_g f](x, sH) = f(g^-1 x, g^-1 sH)`.
-
-    Args:
-        feature_map: Array `(batch, *space, S, channels)`, S the number of orientations.
-        symmetry: Name of the symmetry group.
-        element: Index of the element g.
-        subgroup: Name of the subgroup H whose cosets the orientations are, or `None` for a map on the group.
-
-    Returns:
-        The transformed NumPy array.
-
-    Raises:
-        ValueError: If a name is unknown, there is no such element, or the map has another number of axes or
-            orientations.
-
-    Example:
-
-    >>> feature_map = np.arange(4.0).reshape(1, 1, 1, 4, 1)
-    >>> transform_feature_map(feature_map, "p4", 1).reshape(-1).tolist()
-    [3.0, 0.0, 1.0, 2.0]
-
-    Reference:
-        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 4.4.
-    """
-    feature_map = ops.convert_to_numpy(feature_map)
-    group = get_symmetry(symmetry)
-    action = group.product if subgroup is None else group.act_on_cosets(subgroup)
-    if feature_map.ndim != group.dimension + 3 or feature_map.shape[-2] != action.shape[1]:
-        raise ValueError(
-            f"`feature_map` must have {group.dimension + 3} axes and {action.shape[1]} orientations for the symmetry "
-            f"{symmetry!r} and the subgroup {subgroup!r}. Received: a feature map of shape {feature_map.shape}"
-        )
-    planar = transform_image(feature_map.reshape(*feature_map.shape[:-2], -1), symmetry, element)
-    return planar.reshape(*planar.shape[:-1], *feature_map.shape[-2:])[..., action[group.inverse[element]], :]
+from keras_equivariant.transforms import transform_array, transform_feature_map, transform_image  # noqa: F401
+from keras_equivariant.typing import FeatureGroups, Tensor
 
 
 def equivariance_error(
@@ -100,7 +23,8 @@ def equivariance_error(
     symmetry: str | None = None,
     input_subgroup: str | None = None,
     output_subgroup: str | None = None,
-    feature_groups: int | None = None,
+    feature_groups: FeatureGroups | None = None,
+    output_groups: FeatureGroups | None = None,
 ) -> float:
     """Measures how far a model or layer is from commuting with a symmetry group.
 
@@ -119,9 +43,12 @@ def equivariance_error(
         symmetry: Name of the symmetry group, or `None` for the one that the model's own layers name.
         input_subgroup: Name of the subgroup whose cosets the input's orientations are, if it is a map on a quotient.
         output_subgroup: The same for the output.
-        feature_groups: int, the number of feature groups, to measure how far the model is from passing offsets on,
-            f(x + G d) from f(x) + G d, for random d; or from ignoring them, f(x + G d) from f(x), where that is closer
-            or the output channels do not split into groups, as those of logits. With a symmetry too, both count.
+        feature_groups: int, the number of feature groups, or a description of the input's as in `OffsetConv2D`, to
+            measure how far the model is from passing offsets on, f(x + G d) from f(x) + G d, for random d; or from
+            ignoring them, f(x + G d) from f(x), where that is closer or the output channels do not split into groups,
+            as those of logits. With a symmetry too, both count.
+        output_groups: The same about the output; `None` for equal contiguous blocks, or for `feature_groups` where
+            there are as many channels.
 
     Returns:
         The deviation as a float: about 1e-7 for an equivariant model in float32, about 1 for an ordinary one. If the
@@ -147,7 +74,9 @@ def equivariance_error(
     inputs = ops.convert_to_numpy(inputs)
     outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
-    deviations = [] if feature_groups is None else [_offset_deviation(model, inputs, outputs, feature_groups)]
+    deviations = []
+    if feature_groups is not None:
+        deviations.append(_offset_deviation(model, inputs, outputs, feature_groups, output_groups))
     elements = [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist()
     moves = {element: transform_array(inputs, symmetry, element, input_subgroup) for element in elements}
     for element, found in run_moved(lambda x: _run(model, x), inputs, moves):
@@ -157,7 +86,9 @@ def equivariance_error(
     return float(largest / scale if scale > 0 else largest)
 
 
-def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None = None) -> dict[str, float]:
+def equivariance_report(
+    model: keras.Model, inputs: Tensor, symmetry: str | None = None, feature_groups: FeatureGroups | None = None
+) -> dict[str, float]:
     """Measures the equivariance of each layer's output, to find where a functional model first loses it.
 
     The error of a layer is that of `equivariance_error`, for the model up to and including the layer. How its output
@@ -165,12 +96,17 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
     library's layers returned, else as a planar map, else, if it has no spatial axes, not at all, but for the vectors
     `(batch, S, channels)` of a global pooling of each orientation, which permute.
 
+    Kernels that have left their `OffsetProjection` are told by a `ConstraintWarning`, whatever is measured.
+
     Args:
         model: A functional or sequential Keras model of one input, an image; no layer may be called twice. It runs in
             inference mode.
         inputs: Array, a batch of images, square if the symmetry exchanges axes. Give it no symmetry of its own.
         symmetry: Name of the symmetry group, or `None` for the one that the model's own layers name. After a
             `SubgroupRestriction` only the subgroup's elements act on the later layers, so name the subgroup.
+        feature_groups: int, the number of feature groups, or a description of the input's as in `OffsetConv2D`: measure
+            offsets instead, or with `symmetry` too. `None` for those of the first offset-equivariant layer if no layer
+            names a symmetry.
 
     Returns:
         A dictionary from the names of the layers, in the order of their computation, to their errors. Layers whose
@@ -178,8 +114,8 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
         the error `nan`.
 
     Raises:
-        ValueError: If the name is unknown, `symmetry` is `None` and the layers name none or several, a layer acts on
-            a group that has not this symmetry, or the model is not functional.
+        ValueError: If the name is unknown, `symmetry` is `None` and the layers name several, or none and there are no
+            feature groups, a layer acts on a group that has not this symmetry, or the model is not functional.
 
     Example:
 
@@ -192,21 +128,36 @@ def equivariance_report(model: keras.Model, inputs: Tensor, symmetry: str | None
     >>> next(name for name, error in errors.items() if error > 1e-4)
     'ordinary'
     """
-    symmetry = _symmetry_of(model) if symmetry is None else symmetry
-    layers, kinds = _layers_and_kinds(model, symmetry)
+    if symmetry is None and feature_groups is None:
+        described = [layer.feature_groups for layer in _layers(model) if hasattr(layer, "feature_groups")]
+        if described and not _named_symmetries(model):
+            feature_groups = described[0]
+        else:
+            symmetry = _symmetry_of(model)
+    # Without a symmetry, that of one element.
+    layers, kinds = _layers_and_kinds(model, symmetry or "p1")
     until = keras.Model(model.inputs[0], [layer.output for layer in layers])
     inputs = ops.convert_to_numpy(inputs)
+    for variable in model.variables:
+        if isinstance(variable.constraint, OffsetProjection):
+            warn_of_violation(variable)
 
     def run(x):
         return [ops.convert_to_numpy(y).astype("float64") for y in until(x, training=False)]
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
-    elements = get_symmetry(symmetry).exact_elements.tolist()
+    elements = [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist()
     moves = {element: transform_array(inputs, symmetry, element) for element in elements}
     for element, moved in run_moved(run, inputs, moves):
         for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
             deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
+    if feature_groups is not None:
+        offsets, shifted = _with_offsets(inputs, feature_groups)
+        groups = [_groups_after(layer, feature_groups, output) for layer, output in zip(layers, outputs, strict=True)]
+        measured = zip(run(shifted), outputs, groups, strict=True)
+        found = [_offset_law(*one, offsets) / max(np.abs(one[1]).max(), np.finfo("float64").tiny) for one in measured]
+        deviations = np.maximum(deviations, found)
     return {layer.name: float(d) for layer, d in zip(layers, deviations, strict=True)}
 
 
@@ -254,44 +205,64 @@ def _deviation(moved, output, kind, symmetry, element):
     return np.abs(moved - expected).max() / max(np.abs(output).max(), np.finfo("float64").tiny)
 
 
-def _offset_deviation(model, inputs, outputs, feature_groups):
+def _offset_deviation(model, inputs, outputs, feature_groups, output_groups):
     """The largest deviation over random offsets, one for each image and feature group, from the closer of two laws."""
-    if not isinstance(feature_groups, int) or feature_groups < 1 or inputs.shape[-1] % feature_groups != 0:
+    offsets, shifted = _with_offsets(inputs, feature_groups)
+    if output_groups is None:
+        output_groups = feature_groups if describes(feature_groups, outputs.shape[-1]) else count_groups(feature_groups)
+    return _offset_law(_run(model, shifted), outputs, output_groups, offsets)
+
+
+def _with_offsets(inputs, feature_groups):
+    """Random offsets, one for each image and feature group, and the inputs with them."""
+    try:
+        groups = check_feature_groups(feature_groups)
+    except ValueError:
+        groups = None
+    if groups is None or not describes(groups, inputs.shape[-1]):
         raise ValueError(
-            f"`feature_groups` must be positive and divide the number of input channels. "
+            f"`feature_groups` must be positive and divide the number of input channels, or describe these. "
             f"Received: feature_groups={feature_groups}, inputs of shape {inputs.shape}"
         )
-    offsets = np.random.default_rng(0).normal(size=(len(inputs), feature_groups))
+    offsets = np.random.default_rng(0).normal(size=(len(inputs), count_groups(groups)))
+    return offsets, (inputs + _spread(offsets, inputs, groups)).astype(inputs.dtype)
 
-    def spread(like):
-        channels = np.repeat(offsets, like.shape[-1] // feature_groups, axis=1)
-        return channels.reshape(len(like), *[1] * (like.ndim - 2), like.shape[-1])
 
-    moved = _run(model, (inputs + spread(inputs)).astype(inputs.dtype))
+def _spread(offsets, like, groups):
+    channels = offsets @ assignment_matrix(groups, like.shape[-1]).T
+    return channels.reshape(len(like), *[1] * (like.ndim - 2), like.shape[-1])
+
+
+def _offset_law(moved, outputs, groups, offsets):
+    """How far an output is from having taken the offsets on, or from ignoring them, whichever is closer."""
     invariance = np.abs(moved - outputs).max()
-    if outputs.shape[-1] % feature_groups != 0:
+    if not describes(groups, outputs.shape[-1]):
         return invariance
-    return min(invariance, np.abs(moved - outputs - spread(outputs)).max())
+    return min(invariance, np.abs(moved - outputs - _spread(offsets, outputs, groups)).max())
 
 
-def transform_array(array: np.ndarray, symmetry: str, element: int, subgroup: str | None = None) -> np.ndarray:
-    """Transforms a feature map, a planar map, or a vector, which stays as it is, by its number of axes."""
-    space = array.ndim - 2
-    if space == 0:
-        return array
-    if space == get_symmetry(symmetry).dimension and subgroup is None:
-        return transform_image(array, symmetry, element)
-    return transform_feature_map(array, symmetry, element, subgroup)
+def _groups_after(layer, feature_groups, output):
+    """The groups of a layer's output channels, as far as the layer says."""
+    known = (getattr(layer, name, None) for name in ("output_groups", "feature_groups"))
+    for groups in (*known, feature_groups):
+        if isinstance(groups, int) or (groups and all(isinstance(n, int) for n in groups)):
+            if describes(groups, output.shape[-1]):
+                return groups
+    return count_groups(feature_groups)
 
 
 def _symmetry_of(model):
-    named = {layer.symmetry for layer in _layers(model) if isinstance(getattr(layer, "symmetry", None), str)}
+    named = _named_symmetries(model)
     if len(named) != 1:
         raise ValueError(
             f"`symmetry` must be given unless the model's layers name exactly one. "
             f"Received: symmetry=None, layers naming {sorted(named)}"
         )
     return named.pop()
+
+
+def _named_symmetries(model):
+    return {layer.symmetry for layer in _layers(model) if isinstance(getattr(layer, "symmetry", None), str)}
 
 
 def _layers(layer):

@@ -2,10 +2,14 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
+
+from keras_equivariant.typing import Tensor
 
 # Below this part of the model's largest gradient, a weight's own gradient is too small to be a scale for its error.
 _SMALL_GRADIENT = 0.01
@@ -120,8 +124,8 @@ def check_gradients(
     """
     _check(model, samples, step, dtype)
     step = float(np.finfo(dtype).eps ** (1 / 3)) if step is None else step
-    with _floatx(dtype):
-        copy = _Copy(model, x, y, dtype)
+    with floatx(dtype):
+        copy = ModelCopy(model, x, y, dtype)
         gradients = copy.gradients()
         largest = [np.abs(gradient).max() for gradient in gradients]
         small = _SMALL_GRADIENT * max(filter(np.isfinite, largest), default=0.0)
@@ -146,17 +150,17 @@ def _layer_gradients(path, rows):
     return LayerGradients(path, sum(weights), sum(checked), *largest)
 
 
-class _Copy:
+class ModelCopy:
     """A model rebuilt in another floating-point type, with its loss and gradients for one batch."""
 
-    def __init__(self, model, x, y, dtype):
+    def __init__(self, model: keras.Model, x: ArrayLike, y: ArrayLike, dtype: str) -> None:
         config = _with_dtype(keras.saving.serialize_keras_object(model), dtype)
         self.model = keras.saving.deserialize_keras_object(config, safe_mode=False)
         self.model.set_weights(model.get_weights())
         if keras.ops.dtype(self.model.trainable_variables[0]) != dtype:
             raise ValueError(f"`dtype` must be one that the backend has switched on. Received: dtype={dtype!r}")
         loss = keras.saving.serialize_keras_object(model.loss)
-        self._recorder = _GradientRecorder()
+        self._recorder = GradientRecorder()
         self.model.compile(
             self._recorder,
             keras.saving.deserialize_keras_object(loss, safe_mode=False),
@@ -168,16 +172,16 @@ class _Copy:
         self._state = [(v, _to_numpy(v)) for v in self.model.non_trainable_variables]
         self._batch = (x, y)
 
-    def loss(self):
+    def loss(self) -> Any:
         for variable, value in self._state:
             variable.assign(value)
         return self.model.train_on_batch(*self._batch, return_dict=True)["loss"]
 
-    def gradients(self):
+    def gradients(self) -> list[np.ndarray]:
         self.loss()
         return [_to_numpy(record).astype("float64") for record in self._recorder.records]
 
-    def difference(self, variable, index, step):
+    def difference(self, variable: keras.Variable, index: int, step: float) -> float:
         """The central difference for one weight, with the step that it has once the weights are rounded."""
         value = _to_numpy(variable)
         weight = value.flat[index]
@@ -192,23 +196,25 @@ class _Copy:
         return (losses[0] - losses[1]) / (weights[0] - weights[1])
 
 
-class _GradientRecorder(keras.optimizers.Optimizer):
+class GradientRecorder(keras.optimizers.Optimizer):
     """Writes the gradients down and leaves the weights as they are."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(learning_rate=0.0)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)
         self.records = [self.add_variable_from_reference(variable, "gradient") for variable in variables]
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: Sequence[Tensor | None], trainable_variables: Sequence[keras.Variable] | None = None
+    ) -> None:
         for record, gradient in zip(self.records, grads, strict=True):
             record.assign(keras.ops.zeros_like(record) if gradient is None else gradient)
 
 
 @contextlib.contextmanager
-def _floatx(dtype):
+def floatx(dtype: str) -> Iterator[None]:
     """Lets losses and metrics, too, compute in a floating-point type."""
     previous = keras.config.floatx()
     keras.config.set_floatx(dtype)

@@ -12,6 +12,7 @@ from keras_equivariant.layers import (
     GroupConv2DTranspose,
     GroupDepthwiseConv2D,
     GroupSeparableConv2D,
+    Maxout,
     SubgroupRestriction,
 )
 from keras_equivariant.planar_check import check_same
@@ -31,7 +32,7 @@ from keras_equivariant.planar_group import (
     pool_cosets,
     restrict,
 )
-from keras_equivariant.planar_offset import OFFSET_LAYERS, POINTWISE, lower_offset_layer
+from keras_equivariant.planar_offset import OFFSET_LAYERS, POINTWISE, lower_offset_layer, weights_in_use
 from keras_equivariant.planar_parts import (
     CLASSIC_ACTIVATIONS,
     COLOURS,
@@ -235,7 +236,7 @@ class _Lowering:
         return tensor
 
     def _group_convolution(self, layer, inputs, used_once):
-        if layer.padding not in ("valid", "same"):
+        if layer.padding not in ("valid", "same", "edge"):
             raise Refused(f"padding={layer.padding!r} has no plain form")
         check_elementwise(layer)
         if layer.groups != 1:
@@ -258,14 +259,14 @@ class _Lowering:
     def _offset_layer(self, layer, inputs):
         inputs = keras.tree.map_structure(self.as_feature_map if isinstance(layer, POINTWISE) else self._merged, inputs)
         first = keras.tree.flatten(inputs)[0]
-        if len(first.shape) not in (2, 4) and not isinstance(layer, POINTWISE):
+        if len(first.shape) not in (2, 4) and not isinstance(layer, (Maxout, *POINTWISE)):
             raise Refused(f"its input must be a vector or a map, not of shape {first.shape}")
         orientations = self._of(first) or 1
 
         def convolve_plainly(x):
             if isinstance(layer, GroupConv2D):
                 return self._group_convolution(layer, x, used_once=False)
-            kernel, *bias = layer.get_weights()
+            kernel, *bias = weights_in_use(layer)
             return convolve(layer, naming(layer)["name"], x, kernel, bias[0] if bias else np.zeros(layer.filters))
 
         def normalise(x):

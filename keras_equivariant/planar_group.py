@@ -18,6 +18,7 @@ from keras_equivariant.planar_parts import (
     helper,
     is_elementwise,
     naming,
+    repeat_edges,
     to_numpy,
     with_weights,
 )
@@ -78,6 +79,10 @@ def convolve(layer: Any, name: str, x: Tensor, kernel: np.ndarray, bias: np.ndar
     """A plain convolution like `layer`, a Keras or a group convolution, with another kernel and bias."""
     changes = {"filters": kernel.shape[-1], "use_bias": True, "activation": layer.activation}
     changes["groups"] = getattr(layer, "groups", 1)
+    if layer.padding == "edge":
+        windows = zip(layer.kernel_size, layer.dilation_rate, strict=True)
+        reach = [(size - 1) * rate for size, rate in windows]
+        x, changes["padding"] = repeat_edges(x, [(cells // 2, cells - cells // 2) for cells in reach]), "valid"
     return with_weights(convolution_like(layer, name=name, **changes), [kernel, bias], x)
 
 

@@ -169,6 +169,30 @@ def to_numpy(x: Tensor) -> np.ndarray:
     return keras.ops.convert_to_numpy(x)
 
 
+def repeat_edges(x: Tensor, margins: Sequence[tuple[int, int]]) -> Tensor:
+    """A map with its outermost cells repeated, so many before and after each spatial axis."""
+    if None in x.shape[1:-1]:
+        return _mirror_edges(x, margins)
+    for axis, (before, after) in enumerate(margins):
+        if before + after:
+            rest = x.shape[1 + axis] - 1
+            first, last = (helper(keras.layers.Cropping2D, _on_axis(axis, crop))(x) for crop in ((0, rest), (rest, 0)))
+            x = helper(keras.layers.Concatenate, axis=1 + axis)([first] * before + [x] + [last] * after)
+    return x
+
+
+def _on_axis(axis, crop):
+    return (crop, (0, 0)) if axis == 0 else ((0, 0), crop)
+
+
+def _mirror_edges(x, margins):
+    """The same for an unknown size, one by one: mirrored about its border, a map begins with its first cell again."""
+    for i in range(max(itertools.chain(*margins))):
+        widths = [(int(i < before), int(i < after)) for before, after in margins]
+        x = keras.ops.pad(x, ((0, 0), *widths, (0, 0)), mode="symmetric")
+    return x
+
+
 def free(space: Sequence[int | None]) -> list[int]:
     """Spatial sizes for a reshape, which can infer one that is unknown."""
     if space.count(None) > 1:

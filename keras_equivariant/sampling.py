@@ -63,7 +63,7 @@ def is_centred(size: int, window: int, stride: int, padding: str) -> bool:
         size: int, number of cells.
         window: int, extent of the window in cells, dilation included.
         stride: int, in cells.
-        padding: `"valid"`, `"same"`, `"reflect"` or `"wrap"`.
+        padding: `"valid"`, `"same"`, `"reflect"`, `"wrap"` or `"edge"`.
 
     Returns:
         bool.
@@ -117,7 +117,7 @@ def warn_if_broken(
         size: Spatial shape of the input; of an axis of unknown size nothing is said, unless no size would do.
         windows: Extent of the window along each axis, dilation included.
         strides: Stride along each axis.
-        padding: `"valid"`, `"same"`, `"reflect"` or `"wrap"`.
+        padding: `"valid"`, `"same"`, `"reflect"`, `"wrap"` or `"edge"`.
         group: The `SymmetryGroup`, or `None` if all that is known is that there is one: then each axis is taken to be
             reversed by some element.
     """

@@ -14,6 +14,9 @@ Shape: TypeAlias = tuple[int | None, ...]
 Size: TypeAlias = int | tuple[int, ...] | list[int]
 """One number for all spatial axes, or one for each."""
 
+FeatureGroups: TypeAlias = int | Sequence[int]
+"""Groups of channels that share an offset: how many equal blocks, the sizes of blocks, or the group of each channel."""
+
 DType: TypeAlias = str | keras.DTypePolicy | None
 Activation: TypeAlias = str | Callable[[Tensor], Tensor] | None
 Initializer: TypeAlias = str | dict[str, Any] | Callable[..., Tensor] | None

@@ -19,7 +19,7 @@ KERNEL = {
     "bias_constraint": "non_neg",
 }
 GROUP_CONV = {"filters": 4, "padding": "same", "groups": 2, "activation": "relu", "kernel_constraint": "max_norm"}
-OFFSET = {"activation": "tanh", "feature_groups": 2, "name": "offset", **KERNEL}
+OFFSET = {"activation": "tanh", "feature_groups": 2, "output_groups": (4, 2), "name": "offset", **KERNEL}
 POOLING = {"pool_size": (2, 3), "strides": (1, 2), "padding": "same", "name": "pool"}
 
 
@@ -185,6 +185,15 @@ TABLE = [
         why="Nothing in Keras pools over orientations; a mask has an axis of them.",
     ),
     Convention(
+        own.TranslationCosetPooling,
+        keras.layers.Layer,
+        {"n": (2, 3), "reduction": "mean", "name": "pool"},
+        (2, 4, 6, 4, 3),
+        adds=("n", "reduction"),
+        masks="refused",
+        why="Nothing in Keras pools over positions that are so many cells apart.",
+    ),
+    Convention(
         own.SubgroupRestriction,
         keras.layers.Layer,
         {"symmetry": "p4m", "subgroup": "p2", "name": "fewer"},
@@ -219,23 +228,32 @@ TABLE = [
         masks="made",
         why="The shape of the map says what is masked, not its values.",
     ),
-    Convention(
-        own.OffsetConv2D,
-        keras.layers.Conv2D,
-        {"filters": 6, "kernel_size": (3, 2), "strides": (2, 1), "padding": "same", **OFFSET},
-        (2, 6, 5, 4),
-        {"strides": 1, "dilation_rate": 2, "use_bias": False},
-        adds=("feature_groups",),
-        fixed=("data_format", "groups", "kernel_constraint"),
-        why="The projection is the kernel's constraint; a low-rank kernel added to it would leave its subspace.",
+    *(
+        Convention(
+            layer,
+            nearest,
+            {"filters": 6, "kernel_size": size, "strides": strides, "padding": "same", **OFFSET},
+            shape,
+            {"strides": 1, "padding": "edge", "dilation_rate": 2, "use_bias": False, "projection": "forward"},
+            adds=("feature_groups", "output_groups", "projection"),
+            fixed=("data_format", "groups", "kernel_constraint"),
+            masks="refused",
+            why="The projection is the kernel's constraint, or takes its place; a low-rank kernel added to it would "
+            "leave its subspace. Means are over all positions, masked ones too.",
+        )
+        for layer, nearest, size, strides, shape in (
+            (own.OffsetConv1D, keras.layers.Conv1D, (3,), (2,), (2, 6, 4)),
+            (own.OffsetConv2D, keras.layers.Conv2D, (3, 2), (2, 1), (2, 6, 5, 4)),
+            (own.OffsetConv3D, keras.layers.Conv3D, (3, 2, 2), (2, 1, 1), (2, 4, 3, 3, 4)),
+        )
     ),
     Convention(
         own.OffsetGroupConv2D,
         keras.layers.Conv2D,
         {"filters": 6, "kernel_size": 3, "symmetry": "p4m", "input_subgroup": "p4", "padding": "same", **OFFSET},
         (2, 6, 6, 2, 4),
-        {"strides": 2, "use_bias": False, "implementation": "planar"},
-        adds=("symmetry", "feature_groups", "input_subgroup", "implementation"),
+        {"strides": 2, "use_bias": False, "implementation": "planar", "projection": "forward"},
+        adds=("symmetry", "feature_groups", "output_groups", "projection", "input_subgroup", "implementation"),
         fixed=("data_format", "groups", "kernel_constraint", "dilation_rate"),
         masks="dropped",
         why="As for group convolutions and for offset convolutions.",
@@ -245,8 +263,8 @@ TABLE = [
         keras.layers.Conv2DTranspose,
         {"filters": 6, "kernel_size": (3, 2), "strides": (2, 2), "output_padding": (1, 1), "padding": "same", **OFFSET},
         (2, 6, 5, 4),
-        {"strides": 1, "dilation_rate": 2, "output_padding": None, "use_bias": False},
-        adds=("feature_groups",),
+        {"strides": 1, "dilation_rate": 2, "output_padding": None, "use_bias": False, "projection": "forward"},
+        adds=("feature_groups", "output_groups", "projection"),
         fixed=("data_format", "kernel_constraint"),
         why="As for offset convolutions.",
     ),
@@ -255,8 +273,8 @@ TABLE = [
         keras.layers.Dense,
         {"units": 6, **OFFSET},
         (2, 5, 6),
-        {"use_bias": False},
-        adds=("feature_groups",),
+        {"use_bias": False, "projection": "forward"},
+        adds=("feature_groups", "output_groups", "projection"),
         fixed=("kernel_constraint", "quantization_config"),
         by_name=("lora_rank", "lora_alpha", "quantization_config"),
         masks="refused",
@@ -269,14 +287,26 @@ TABLE = [
         {
             "layer": keras.layers.Conv2D(4, 3),
             "feature_groups": 2,
-            "invariant": True,
             "reduction": "linear",
             "scope": "local",
+            "output_reduction": "max",
+            "output_scope": "global",
+            "output_groups": (3, 1),
             "name": "adapter",
         },
         (2, 5, 6, 4),
-        adds=("feature_groups", "invariant", "reduction", "scope"),
+        {"invariant": True, "output_reduction": None, "output_scope": None},
+        adds=("feature_groups", "invariant", "reduction", "scope", "output_reduction", "output_scope", "output_groups"),
         why="It pools over feature groups.",
+    ),
+    Convention(
+        own.Maxout,
+        keras.layers.Layer,
+        {"pieces": 3, "name": "maxout"},
+        (2, 4, 5, 6),
+        adds=("pieces",),
+        masks="kept",
+        why="Nothing in Keras takes the largest of several channels. Every position stays in its place.",
     ),
     Convention(
         own.OffsetReLU,
@@ -329,9 +359,9 @@ TABLE = [
     Convention(
         own.OffsetAdd,
         keras.layers.Add,
-        {"feature_groups": 2, "strides": 2, "name": "add"},
+        {"feature_groups": 2, "strides": 2, "shortcut_groups": (3, 1), "name": "add"},
         [(2, 3, 3, 6), (2, 5, 5, 4)],
-        adds=("feature_groups", "strides"),
+        adds=("feature_groups", "strides", "shortcut_groups"),
         masks="refused",
         why="A residual and a shortcut, which may be larger. The means are over all positions.",
     ),
@@ -345,9 +375,18 @@ TABLE = [
         why="It adds with weights. No one has asked for masks.",
     ),
     Convention(
+        own.OffsetMultiply,
+        keras.layers.Multiply,
+        {"feature_groups": (3, 1), "name": "gate"},
+        [(2, 3, 5, 4), (2, 1, 1, 4)],
+        adds=("feature_groups",),
+        masks="refused",
+        why="A map and a gate. The means are over all positions.",
+    ),
+    Convention(
         own.OffsetConcatenate,
         keras.layers.Concatenate,
-        {"feature_groups": 2, "name": "join"},
+        {"feature_groups": ((3, 1), (1, 0)), "name": "join"},
         [(2, 3, 4), (2, 3, 2)],
         adds=("feature_groups",),
         lacks=("axis",),
@@ -382,39 +421,88 @@ TABLE = [
         masks="kept",
         why="The hue is that of the light, and any; values are between 0 and 1. Every pixel stays in its place.",
     ),
-    Convention(
-        own.Subsampling2D,
-        keras.layers.Layer,
-        {
-            "n": 3,
-            "activation": "tanh",
-            "reduction": "decimate",
-            **{f"beta_{what[5:]}": value for what, value in KERNEL.items() if what.startswith("bias_")},
-            **{name: value for name, value in KERNEL.items() if name.startswith("bias_")},
-            "name": "subsampling",
-        },
-        (2, 7, 6, 3),
-        {"use_bias": False},
-        adds=(
-            "n",
-            "reduction",
-            "activation",
-            "use_bias",
-            *(
-                f"{weight}_{what}"
-                for what in ("initializer", "regularizer", "constraint")
-                for weight in ("beta", "bias")
+    *(
+        Convention(
+            layer,
+            keras.layers.Layer,
+            {
+                "n": 3,
+                "activation": "tanh",
+                "reduction": "decimate",
+                **{f"beta_{what[5:]}": value for what, value in KERNEL.items() if what.startswith("bias_")},
+                **{name: value for name, value in KERNEL.items() if name.startswith("bias_")},
+                "name": "subsampling",
+            },
+            shape,
+            {"use_bias": False},
+            adds=(
+                "n",
+                "reduction",
+                "activation",
+                "use_bias",
+                *(
+                    f"{weight}_{what}"
+                    for what in ("initializer", "regularizer", "constraint")
+                    for weight in ("beta", "bias")
+                ),
             ),
-        ),
-        why="Keras' pooling layers have no weights. n, beta and b are the paper's.",
+            why="Keras' pooling layers have no weights. n, beta and b are the paper's.",
+        )
+        for layer, shape in (
+            (own.Subsampling1D, (2, 7, 3)),
+            (own.Subsampling2D, (2, 7, 6, 3)),
+            (own.Subsampling3D, (2, 4, 5, 6, 3)),
+        )
+    ),
+    *(
+        Convention(
+            layer,
+            nearest,
+            {
+                "filters": 5,
+                "kernel_size": (3, 2)[: len(shape) - 2],
+                "strides": (2, 2)[: len(shape) - 2],
+                "padding": "same",
+                "activation": "tanh",
+                "depthwise_initializer": "he_normal",
+                "pointwise_initializer": "random_normal",
+                "bias_initializer": "ones",
+                "depthwise_regularizer": "l2",
+                "bias_regularizer": "l1",
+                "activity_regularizer": "l2",
+                "depthwise_constraint": "max_norm",
+                "pointwise_constraint": "max_norm",
+                "bias_constraint": "non_neg",
+                "mixing": "sparsemax",
+                "mixing_regularizer": "l2",
+                "name": "combination",
+            },
+            shape,
+            {
+                "strides": 1,
+                "dilation_rate": 2,
+                "use_bias": False,
+                "mixing_regularizer": None,
+                "pointwise_regularizer": "l2",
+            },
+            adds=("mixing", "mixing_regularizer"),
+            fixed=("data_format", "depth_multiplier"),
+            by_name=("depth_multiplier",),
+            defaults={"pointwise_initializer": "zeros"},
+            why="One kernel for each input map; zeros give each map an equal share.",
+        )
+        for layer, nearest, shape in (
+            (own.CombinationConv1D, keras.layers.SeparableConv1D, (2, 6, 4)),
+            (own.CombinationConv2D, keras.layers.SeparableConv2D, (2, 6, 8, 4)),
+        )
     ),
     Convention(
-        own.CombinationConv2D,
-        keras.layers.SeparableConv2D,
+        own.CombinationConv3D,
+        keras.layers.Conv3D,
         {
             "filters": 5,
-            "kernel_size": (3, 2),
-            "strides": (2, 2),
+            "kernel_size": (3, 2, 2),
+            "strides": (2, 2, 2),
             "padding": "same",
             "activation": "tanh",
             "depthwise_initializer": "he_normal",
@@ -430,7 +518,7 @@ TABLE = [
             "mixing_regularizer": "l2",
             "name": "combination",
         },
-        (2, 6, 8, 4),
+        (2, 4, 5, 4, 3),
         {
             "strides": 1,
             "dilation_rate": 2,
@@ -438,32 +526,47 @@ TABLE = [
             "mixing_regularizer": None,
             "pointwise_regularizer": "l2",
         },
-        adds=("mixing", "mixing_regularizer"),
+        adds=(
+            "mixing",
+            "mixing_regularizer",
+            "depth_multiplier",
+            *(
+                f"{part}_{what}"
+                for part in ("depthwise", "pointwise")
+                for what in ("initializer", "regularizer", "constraint")
+            ),
+        ),
+        lacks=("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
         fixed=("data_format", "depth_multiplier"),
-        by_name=("depth_multiplier",),
-        defaults={"pointwise_initializer": "zeros"},
-        why="One kernel for each input map; zeros give each map an equal share.",
+        why="Keras has no separable convolution of volumes: this is one, with one kernel for each input map.",
     ),
-    Convention(
-        own.TableConv2D,
-        keras.layers.Conv2D,
-        {
-            "connection_table": [[0, 1], [3], [0, 2, 3], [1, 2]],
-            "kernel_size": (3, 2),
-            "strides": (2, 2),
-            "padding": "same",
-            "activation": "tanh",
-            "kernel_constraint": "max_norm",
-            "name": "table",
-            **KERNEL,
-        },
-        (2, 6, 7, 4),
-        {"strides": 1, "dilation_rate": 2, "use_bias": False},
-        adds=("connection_table",),
-        lacks=("filters",),
-        fixed=("data_format", "groups"),
-        by_name=("groups",),
-        why="The table says how many filters there are, and what each reads. Kernels are stored one by one.",
+    *(
+        Convention(
+            layer,
+            nearest,
+            {
+                "connection_table": [[0, 1], [3], [0, 2, 3], [1, 2]],
+                "kernel_size": (3, 2, 2)[: len(shape) - 2],
+                "strides": (2, 2, 2)[: len(shape) - 2],
+                "padding": "same",
+                "activation": "tanh",
+                "kernel_constraint": "max_norm",
+                "name": "table",
+                **KERNEL,
+            },
+            shape,
+            {"strides": 1, "dilation_rate": 2, "use_bias": False},
+            adds=("connection_table",),
+            lacks=("filters",),
+            fixed=("data_format", "groups"),
+            by_name=("groups",),
+            why="The table says how many filters there are, and what each reads. Kernels are stored one by one.",
+        )
+        for layer, nearest, shape in (
+            (own.TableConv1D, keras.layers.Conv1D, (2, 6, 4)),
+            (own.TableConv2D, keras.layers.Conv2D, (2, 6, 7, 4)),
+            (own.TableConv3D, keras.layers.Conv3D, (2, 4, 5, 4, 4)),
+        )
     ),
 ]
 

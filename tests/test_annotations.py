@@ -53,7 +53,7 @@ def test_nothing_is_forgotten():
     assert {
         "keras_equivariant.symmetry:get_symmetry",
         "keras_equivariant.layers.group_convolution:GroupConvolution.__init__",
-        "keras_equivariant.layers.offset_conv:OffsetConv2D.__init__",
+        "keras_equivariant.layers.offset_convolution:PlanarOffsetConvolution.__init__",
         "keras_equivariant.zoo.rotated_mnist:p4cnn",
         "keras_equivariant.training.runs.fit:fit",
         "keras_equivariant.training.tasks.task:Task.evaluate",

@@ -16,8 +16,9 @@ from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.activations import ScaledTanh
 from keras_equivariant.layers.combination_conv import CombinationConv2D
+from keras_equivariant.layers.connection_tables import all_pairs, lenet5_table
 from keras_equivariant.layers.subsampling import Subsampling2D
-from keras_equivariant.layers.table_conv import TableConv2D, all_pairs, lenet5_table
+from keras_equivariant.layers.table_conv import TableConv2D
 from keras_equivariant.typing import ConnectionTable, Regularizer, Shape
 
 # Inputs of variance 1 then give outputs of about variance 1, where the scaled tanh is between linear and saturated.

@@ -14,6 +14,7 @@ Reference: [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118
 import keras
 from keras import layers
 from keras_equivariant.zoo.registry import register
+from keras_equivariant.zoo.resnet_parts import check_padding
 
 from keras_equivariant.layers import (
     InverseLogRGB,
@@ -55,7 +56,7 @@ def context_encoder(filters: int = 64, bottleneck: int = 4000, name: str = "cont
 
 @register
 def offset_context_encoder(
-    filters: int = 63, bottleneck: int = 3999, name: str = "offset_context_encoder"
+    filters: int = 63, bottleneck: int = 3999, padding: str = "same", name: str = "offset_context_encoder"
 ) -> keras.Model:
     """The offset-equivariant generator: the predicted centre follows the colour of the light exactly.
 
@@ -63,6 +64,8 @@ def offset_context_encoder(
         filters: Number of channels of the first two convolutions, a multiple of three; it doubles up to eight times
             this number.
         bottleneck: Number of features of the whole image, a multiple of three.
+        padding: What the convolutions see beyond the border: `"same"`, the means of the data, or `"edge"`, the
+            outermost pixels again.
         name: Name of the model.
 
     Returns:
@@ -78,7 +81,7 @@ def offset_context_encoder(
     >>> offset_context_encoder(filters=3, bottleneck=6).output_shape
     (None, 64, 64, 3)
     """
-    inputs, x = _generator(_Offset(), filters, bottleneck)
+    inputs, x = _generator(_Offset(check_padding(padding)), filters, bottleneck)
     x = InverseLogRGB()(x)
     return keras.Model(inputs, layers.Rescaling(2.0, -1.0, name="centre")(x), name=name)
 
@@ -152,15 +155,18 @@ class _Ordinary:
 class _Offset:
     """The same parts made offset-equivariant."""
 
-    def convolve(self, x, channels, strides=2, padding="same"):
-        return OffsetConv2D(channels, 4, strides, padding)(x)
+    def __init__(self, padding):
+        self.padding = padding
 
-    def grow(self, x, channels, strides=2, padding="same"):
-        return OffsetConv2DTranspose(channels, 4, strides, padding)(x)
+    def convolve(self, x, channels, strides=2, padding=None):
+        return OffsetConv2D(channels, 4, strides, padding or self.padding)(x)
+
+    def grow(self, x, channels, strides=2, padding=None):
+        return OffsetConv2DTranspose(channels, 4, strides, padding or self.padding)(x)
 
     def draw(self, x):
         # Kernels of zeros are projected to means: the first predictions are near the mean colour of the image.
-        return OffsetConv2DTranspose(3, 4, 2, "same", kernel_initializer="zeros")(x)
+        return OffsetConv2DTranspose(3, 4, 2, self.padding, kernel_initializer="zeros")(x)
 
     def normalise(self, x, relu=False):
         return OffsetBatchNormalization(momentum=_MOMENTUM, activation="relu" if relu else None)(x)

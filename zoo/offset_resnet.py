@@ -63,6 +63,7 @@ def offset_resnet20(
     filters: Sequence[int] = (15, 33, 63),
     blocks: int = 3,
     feature_groups: int = 3,
+    padding: str = "same",
     weights: str | os.PathLike | None = None,
     name: str = "offset_resnet20",
 ) -> keras.Model:
@@ -74,6 +75,8 @@ def offset_resnet20(
         filters: Numbers of channels of the three stages, multiples of `feature_groups`.
         blocks: Number of residual blocks of each stage.
         feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        padding: What the convolutions see beyond the border: `"same"`, the means of the data, or `"edge"`, the
+            outermost pixels again.
         weights: `None` for random weights, the name of trained ones that come with the package (there are none yet), or
             the path of a `.weights.h5` file.
         name: Name of the model.
@@ -89,7 +92,7 @@ def offset_resnet20(
     >>> offset_resnet20().output_shape
     (None, 10)
     """
-    return _small_resnet(OffsetParts(feature_groups), input_shape, classes, filters, blocks, name)
+    return _small_resnet(OffsetParts(feature_groups, padding=padding), input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -100,6 +103,7 @@ def p4_offset_resnet20(
     blocks: int = 3,
     feature_groups: int = 3,
     symmetry: str = "p4",
+    padding: str = "same",
     name: str = "p4_offset_resnet20",
 ) -> keras.Model:
     """The residual network of 20 layers that ignores both the orientation of the image and the colour of the light.
@@ -114,6 +118,8 @@ def p4_offset_resnet20(
         blocks: Number of residual blocks of each stage.
         feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
         symmetry: Name of the symmetry group.
+        padding: What the convolutions see beyond the border: `"same"`, the means of the data, or `"edge"`, the
+            outermost pixels again.
         name: Name of the model.
 
     Returns:
@@ -128,7 +134,8 @@ def p4_offset_resnet20(
     >>> p4_offset_resnet20().output_shape
     (None, 10)
     """
-    return _small_resnet(OffsetParts(feature_groups, symmetry), input_shape, classes, filters, blocks, name)
+    kit = OffsetParts(feature_groups, symmetry, padding=padding)
+    return _small_resnet(kit, input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -169,6 +176,7 @@ def offset_resnet50(
     filters: int = 63,
     blocks: Sequence[int] = (3, 4, 6, 3),
     feature_groups: int = 3,
+    padding: str = "same",
     name: str = "offset_resnet50",
 ) -> keras.Model:
     """The offset-equivariant residual network of 50 layers.
@@ -180,6 +188,8 @@ def offset_resnet50(
             doubles with each stage.
         blocks: Numbers of residual blocks of the four stages.
         feature_groups: int, the number of groups of channels that share an offset: 3 for colour.
+        padding: What the convolutions see beyond the border: `"same"`, the means of the data, or `"edge"`, the
+            outermost pixels again.
         name: Name of the model.
 
     Returns:
@@ -193,7 +203,8 @@ def offset_resnet50(
     >>> offset_resnet50(filters=6).output_shape
     (None, 1000)
     """
-    return _large_resnet(OffsetParts(feature_groups, use_bias=False), input_shape, classes, filters, blocks, name)
+    kit = OffsetParts(feature_groups, use_bias=False, padding=padding)
+    return _large_resnet(kit, input_shape, classes, filters, blocks, name)
 
 
 def _small_resnet(kit, input_shape, classes, filters, blocks, name):

@@ -17,7 +17,15 @@ from keras_equivariant.layers import (
 from keras_equivariant.typing import Tensor
 
 _INITIALIZER = "he_normal"
+_PADDINGS = ("same", "edge")
 _MOMENTUM = 0.9
+
+
+def check_padding(padding: str) -> str:
+    """Returns what an offset-equivariant network sees beyond the border, or raises a ValueError."""
+    if padding not in _PADDINGS:
+        raise ValueError(f"`padding` must be one of {_PADDINGS}. Received: padding={padding!r}")
+    return padding
 
 
 class OrdinaryParts:
@@ -56,11 +64,13 @@ class OrdinaryParts:
 class OffsetParts(OrdinaryParts):
     """The same parts made offset-equivariant, on the plane or on a symmetry group."""
 
-    def __init__(self, feature_groups: int, symmetry: str | None = None, use_bias: bool = True) -> None:
+    def __init__(
+        self, feature_groups: int, symmetry: str | None = None, use_bias: bool = True, padding: str = "same"
+    ) -> None:
         super().__init__(use_bias)
         self.groups = feature_groups
         self.symmetry = symmetry
-        self.convolution["feature_groups"] = feature_groups
+        self.convolution |= {"feature_groups": feature_groups, "padding": check_padding(padding)}
 
     def convolve(self, x: Tensor, channels: int, size: int, strides: int = 1) -> Tensor:
         if self.symmetry is None:
@@ -75,7 +85,9 @@ class OffsetParts(OrdinaryParts):
         return OffsetReLU(self.groups)(x)
 
     def centre(self, x: Tensor, strides: int) -> Tensor:
-        return x if self.symmetry is None or strides == 1 else GridCentring2D(3, strides, "same")(x)
+        if self.symmetry is None or strides == 1:
+            return x
+        return GridCentring2D(3, strides, self.convolution["padding"])(x)
 
     def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
         return OffsetAdd(self.groups, strides)([residual, shortcut])

@@ -13,8 +13,112 @@ from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
 
 
+class CombinationConvolution(keras.layers.Layer):
+    """Combines the maps of a separable convolution with learned weights; goes before it among the bases.
+
+    Arguments and formula are those of `CombinationConv2D`.
+    """
+
+    # Of the Keras convolution.
+    depthwise_kernel: Tensor
+    pointwise_kernel: Any
+    pointwise_regularizer: Any
+    depth_multiplier: int
+    strides: Any
+    padding: str
+    data_format: str
+    dilation_rate: Any
+    use_bias: bool
+    bias: Tensor
+    activation: Any
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Size,
+        strides: Size = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Size = 1,
+        activation: Activation = None,
+        use_bias: bool = True,
+        depthwise_initializer: Initializer = "glorot_uniform",
+        pointwise_initializer: Initializer = "zeros",
+        mixing: str = "softmax",
+        mixing_regularizer: Regularizer = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=check_padding(padding),
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            depthwise_initializer=depthwise_initializer,
+            pointwise_initializer=pointwise_initializer,
+            **kwargs,
+        )
+        if mixing not in _MIXINGS:
+            raise ValueError(f"`mixing` must be one of {sorted(_MIXINGS)}. Received: mixing={mixing!r}")
+        check_channels_last(self.data_format)
+        if self.depth_multiplier != 1:
+            raise ValueError(f"`depth_multiplier` must be 1. Received: depth_multiplier={self.depth_multiplier}")
+        self.mixing = mixing
+        self.mixing_regularizer = keras.regularizers.get(mixing_regularizer)
+        if self.mixing_regularizer and self.pointwise_regularizer:
+            raise ValueError(
+                "Only one of `mixing_regularizer` and `pointwise_regularizer` must be given. Received: "
+                f"mixing_regularizer={mixing_regularizer}, pointwise_regularizer={self.pointwise_regularizer}"
+            )
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        if self.mixing_regularizer:
+            self.pointwise_kernel.regularizer = self._mixing_penalty
+
+    def _mix(self, free_weights):
+        return _MIXINGS[self.mixing](free_weights, axis=-2)
+
+    def _mixing_penalty(self, free_weights):
+        return self.mixing_regularizer(_matrix(self._mix(free_weights)))
+
+    @property
+    def mixing_weights(self) -> Tensor:
+        """The weights a, `(channels, filters)`."""
+        return _matrix(self._mix(self.pointwise_kernel))
+
+    def _convolve(self, inputs, mixing):
+        return ops.separable_conv(
+            inputs,
+            self.depthwise_kernel,
+            mixing,
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
+        outputs = self._convolve(inputs, self._mix(self.pointwise_kernel))
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return self.activation(outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "mixing": self.mixing,
+            "mixing_regularizer": keras.regularizers.serialize(self.mixing_regularizer),
+        }
+
+
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class CombinationConv2D(keras.layers.SeparableConv2D):
+class CombinationConv2D(CombinationConvolution, keras.layers.SeparableConv2D):
     """2-D convolution with one kernel for each input map, whose results are combined with learned weights.
 
         y_j = f(sum_i a_ij (x_i * k_i) + b_j),  a_ij >= 0,  sum_i a_ij = 1
@@ -66,83 +170,38 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
         [Bouvrie, 2006](http://cogprints.org/5869/), section 3.3.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Size,
-        strides: Size = (1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Size = (1, 1),
-        activation: Activation = None,
-        use_bias: bool = True,
-        depthwise_initializer: Initializer = "glorot_uniform",
-        pointwise_initializer: Initializer = "zeros",
-        mixing: str = "softmax",
-        mixing_regularizer: Regularizer = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding=check_padding(padding),
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            depthwise_initializer=depthwise_initializer,
-            pointwise_initializer=pointwise_initializer,
-            **kwargs,
-        )
-        if mixing not in _MIXINGS:
-            raise ValueError(f"`mixing` must be one of {sorted(_MIXINGS)}. Received: mixing={mixing!r}")
-        check_channels_last(self.data_format)
-        if self.depth_multiplier != 1:
-            raise ValueError(f"`depth_multiplier` must be 1. Received: depth_multiplier={self.depth_multiplier}")
-        self.mixing = mixing
-        self.mixing_regularizer = keras.regularizers.get(mixing_regularizer)
-        if self.mixing_regularizer and self.pointwise_regularizer:
-            raise ValueError(
-                "Only one of `mixing_regularizer` and `pointwise_regularizer` must be given. Received: "
-                f"mixing_regularizer={mixing_regularizer}, pointwise_regularizer={self.pointwise_regularizer}"
-            )
 
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        if self.mixing_regularizer:
-            self.pointwise_kernel.regularizer = self._mixing_penalty
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class CombinationConv1D(CombinationConvolution, keras.layers.SeparableConv1D):
+    """1-D convolution with one kernel for each input map, whose results are combined with learned weights.
 
-    def _mix(self, free_weights):
-        return _MIXINGS[self.mixing](free_weights, axis=-2)
+    The formula is that of `CombinationConv2D`.
 
-    def _mixing_penalty(self, free_weights):
-        return self.mixing_regularizer(self._mix(free_weights)[0, 0])
+    Args:
+        filters: int, the number of output maps.
+        kernel_size: int, the size of the kernels in samples.
+        *args: The remaining arguments of `CombinationConv2D`, in the same order; sizes are ints.
+        **kwargs: The same by name.
 
-    @property
-    def mixing_weights(self) -> Tensor:
-        """The weights a, `(channels, filters)`."""
-        return self._mix(self.pointwise_kernel)[0, 0]
+    Input shape:
+        `(batch, length, channels)`.
 
-    def call(self, inputs: Tensor) -> Tensor:
-        if (nothing := output_of_nothing(self, inputs)) is not None:
-            return nothing
-        outputs = ops.separable_conv(
-            inputs,
-            self.depthwise_kernel,
-            self._mix(self.pointwise_kernel),
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
-        if self.use_bias:
-            outputs = outputs + self.bias
-        return self.activation(outputs)
+    Output shape:
+        `(batch, new_length, filters)`.
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "mixing": self.mixing,
-            "mixing_regularizer": keras.regularizers.serialize(self.mixing_regularizer),
-        }
+    Raises:
+        ValueError: As `CombinationConv2D`.
+
+    Example:
+
+    >>> print(CombinationConv1D(8, 5)(keras.random.normal((1, 12, 4))).shape)
+    (1, 8, 8)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), sections 1 and 3.3.
+    """
+
+
+def _matrix(mixing):
+    """The weights of combinations without the axes of space, which are of length 1."""
+    return ops.reshape(mixing, mixing.shape[-2:])

@@ -1,38 +1,19 @@
-"""Blocks of channels that share an offset: their means, and layers whose kernel respects them."""
+"""Groups of channels that share an offset: their means, and arithmetic with these."""
 
 import operator
 from collections.abc import Callable
-from typing import Any
 
 import keras
 from keras import ops
 
-from keras_equivariant.constraints import OffsetProjection
-from keras_equivariant.typing import Initializer, Shape, Tensor
-
-
-def check_feature_groups(feature_groups: int) -> int:
-    """Returns the number of feature groups, after a check that it is a positive integer."""
-    if not isinstance(feature_groups, int) or feature_groups < 1:
-        raise ValueError(f"`feature_groups` must be a positive integer. Received: feature_groups={feature_groups!r}")
-    return feature_groups
-
-
-def check_channels(feature_groups: int, channels: int | None, name: str) -> int:
-    """Returns the number of channels, described by `name`, after a check that they split into groups of one size."""
-    if channels is None or channels % feature_groups != 0:
-        raise ValueError(
-            f"`{name}` must be known and a multiple of `feature_groups`. "
-            f"Received: {name}={channels}, feature_groups={feature_groups}"
-        )
-    return channels
-
-
-def check_input_channels(feature_groups: int, input_shape: Shape) -> int:
-    """Returns the number of channels of an input `(batch, ..., channels)`, or raises a ValueError."""
-    if len(input_shape) < 2:
-        raise ValueError(f"The input must be (batch, ..., channels). Received: input_shape={tuple(input_shape)}")
-    return check_channels(feature_groups, input_shape[-1], "channels")
+from keras_equivariant.channel_groups import (
+    are_equal_blocks,
+    assignment_matrix,
+    count_groups,
+    group_of_channels,
+    sizes_of_groups,
+)
+from keras_equivariant.typing import Initializer, Tensor
 
 
 def statistics_dtype(x: Tensor) -> str:
@@ -72,15 +53,26 @@ def square_sums(x: Tensor) -> Tensor:
     return sums(x)
 
 
-def group_means(x: Tensor, feature_groups: int) -> Tensor:
-    """The average group pooling: `(batch, feature_groups)`, over all positions and the channels of each group."""
-    sums = ops.reshape(channel_sums(x), (-1, feature_groups, x.shape[-1] // feature_groups))
-    return ops.sum(sums, axis=-1) / (positions(x) * sums.shape[-1])
+def group_averages(values: Tensor, feature_groups: int | tuple[int, ...]) -> Tensor:
+    """Averages of the channels of each group: `(batch, ..., channels)` to `(batch, ..., groups)`."""
+    channels, groups = values.shape[-1], count_groups(feature_groups)
+    if not are_equal_blocks(feature_groups, channels):
+        weights = assignment_matrix(feature_groups, channels) / sizes_of_groups(feature_groups, channels)
+        return times_matrix(values, ops.convert_to_tensor(weights, dtype=values.dtype))
+    blocks = ops.reshape(values, (-1, *ops.shape(values)[1:-1], groups, channels // groups))
+    return ops.sum(blocks, axis=-1) / (channels // groups)
 
 
-def over_channels(pooled: Tensor, channels: int) -> Tensor:
+def group_means(x: Tensor, feature_groups: int | tuple[int, ...]) -> Tensor:
+    """The average group pooling: `(batch, groups)`, over all positions and the channels of each group."""
+    return group_averages(channel_sums(x), feature_groups) / positions(x)
+
+
+def over_channels(pooled: Tensor, channels: int, feature_groups: int | tuple[int, ...]) -> Tensor:
     """Gives every channel the value of its group, `G phi`: `(..., groups)` to `(..., channels)`."""
-    return ops.repeat(pooled, channels // pooled.shape[-1], axis=-1)
+    if are_equal_blocks(feature_groups, channels):
+        return ops.repeat(pooled, channels // pooled.shape[-1], axis=-1)
+    return ops.take(pooled, group_of_channels(feature_groups, channels), axis=-1)
 
 
 def shifted(x: Tensor, values: Tensor) -> Tensor:
@@ -152,61 +144,3 @@ def projected(initializer: Initializer, projection: Callable[[Tensor], Tensor]) 
         return projection(draw(shape, dtype=dtype))
 
     return initialize
-
-
-class ProjectedKernel(keras.layers.Layer):
-    """Projects the kernel of a layer, from its first value on; goes before a Keras class."""
-
-    # Of the Keras layer.
-    kernel: Tensor
-    bias: Tensor
-    activation: Callable[[Tensor], Tensor] | None
-    kernel_constraint: Any
-
-    def _project(self, feature_groups, outputs, **projection):
-        """To be called at the end of the constructor, with the name of the attribute that holds the output width."""
-        self.feature_groups = check_feature_groups(feature_groups)
-        check_channels(feature_groups, getattr(self, outputs), outputs)
-        needed = OffsetProjection(feature_groups, **projection)
-        given = self.kernel_constraint
-        if given is not None and (type(given) is not OffsetProjection or given.get_config() != needed.get_config()):
-            raise ValueError(
-                f"`kernel_constraint` must be None: the projection takes its place. "
-                f"Received: kernel_constraint={given!r}"
-            )
-        self.kernel_constraint = needed
-        if getattr(self, "lora_rank", None):
-            self.enable_lora(self.lora_rank)
-
-    def build(self, input_shape: Shape) -> None:
-        check_input_channels(self.feature_groups, input_shape)
-        super().build(input_shape)
-
-    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
-        if kwargs.get("name") == "kernel":
-            kwargs["initializer"] = projected(kwargs["initializer"], self.kernel_constraint)
-        return super().add_weight(*args, **kwargs)
-
-    def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
-        raise ValueError(
-            f"`{type(self).__name__}` has no low-rank adaptation: a kernel added to its own would leave the "
-            f"offset-equivariant ones. Train its kernel. Received: rank={rank}"
-        )
-
-    def _finish(self, outputs, means=None):
-        """Adds the bias, and the group means that were taken away from the input; then the activation, by eq. 19."""
-        channels = outputs.shape[-1]
-        offset = None if self.bias is None else ops.convert_to_tensor(self.bias)
-        if means is not None:
-            means = ops.cast(over_channels(means, channels), outputs.dtype)
-            offset = means if offset is None else offset + means
-        if offset is not None:
-            outputs = shifted(outputs, offset)
-        if self.activation is None or self.activation is keras.activations.linear:
-            return outputs
-        means = over_channels(group_means(outputs, self.feature_groups), channels)
-        activated = self.activation(shifted(outputs, -means))
-        return shifted(ops.cast(activated, outputs.dtype), means)  # on JAX, some return float32 for float64
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_constraint": None, "feature_groups": self.feature_groups}

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.layers.padding import check_padding
+from keras_equivariant.layers.padding import PADDINGS, PADDINGS_FROM_DATA, check_padding
 from keras_equivariant.sampling import is_centred
 from keras_equivariant.typing import Shape, Size, Tensor
 
@@ -27,7 +27,7 @@ class GridCentring2D(keras.layers.Layer):
     Args:
         kernel_size: int or pair of ints, the window of the layer that follows, in pixels, dilation included.
         strides: int or pair of ints, its strides.
-        padding: `"valid"` or `"same"`, its padding.
+        padding: `"valid"`, `"same"`, `"reflect"`, `"wrap"` or `"edge"`, its padding.
         **kwargs: As in `keras.layers.Layer`.
 
     Input shape:
@@ -50,7 +50,7 @@ class GridCentring2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.kernel_size = _pair("kernel_size", kernel_size)
         self.strides = _pair("strides", strides)
-        self.padding = check_padding(padding)
+        self.padding = check_padding(padding, (*PADDINGS, *PADDINGS_FROM_DATA))
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:

@@ -41,7 +41,8 @@ class GroupConv2D(GroupConvolution, keras.layers.Conv2D):
         symmetry: Name of the symmetry group, such as `"p4"` or `"p4m"`.
         strides: int or pair of ints, in pixels.
         padding: `"valid"`; `"same"`, with zeros; or from the data: `"reflect"`, the map mirrored about its outermost
-            pixels, or `"wrap"`, the map repeated. These two add `kernel_size - 1` pixels, dilated, whatever the stride.
+            pixels, `"wrap"`, the map repeated, or `"edge"`, its outermost pixels repeated. These three add
+            `kernel_size - 1` pixels, dilated, whatever the stride.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         dilation_rate: int or pair of ints, in pixels.
         groups: int, the number of blocks into which input and output channels are split, as in `keras.layers.Conv2D`.

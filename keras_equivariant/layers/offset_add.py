@@ -4,19 +4,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_equivariant.constraints import OffsetProjection
-from keras_equivariant.layers.feature_groups import (
+from keras_equivariant.channel_groups import (
+    are_equal_blocks,
     check_channels,
     check_feature_groups,
-    check_input_channels,
+    count_groups,
+    group_of_channels,
+    sizes_of_groups,
+)
+from keras_equivariant.constraints import OffsetProjection
+from keras_equivariant.layers.feature_groups import (
     group_means,
     over_channels,
     projected,
     shifted,
 )
-from keras_equivariant.typing import Shape, Tensor
+from keras_equivariant.layers.offset_concatenate import are_several
+from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -33,8 +40,11 @@ class OffsetAdd(keras.layers.Layer):
     have been taken away.
 
     Args:
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness; or the sizes of the groups of f(x),
+            or the group of each of its channels, as in `OffsetConv2D`.
         strides: int, by which x is subsampled along its first two position axes, height and width.
+        shortcut_groups: The same about the channels of x; `None` for those of f(x), where it has as many channels, and
+            else for equal contiguous blocks.
         **kwargs: As in `keras.layers.Layer`.
 
     Input shape:
@@ -45,8 +55,8 @@ class OffsetAdd(keras.layers.Layer):
         That of f(x).
 
     Raises:
-        ValueError: If there are not two inputs, their channels are not multiples of `feature_groups`, x has more
-            channels than f(x), or their positions do not match.
+        ValueError: If there are not two inputs, their channels do not split into the groups, x has more channels than
+            f(x), in all or in a group, or their positions do not match.
 
     Example:
 
@@ -59,20 +69,35 @@ class OffsetAdd(keras.layers.Layer):
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 27.
     """
 
-    def __init__(self, feature_groups: int = 3, strides: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        feature_groups: FeatureGroups = 3,
+        strides: int = 1,
+        shortcut_groups: FeatureGroups | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.feature_groups = check_feature_groups(feature_groups)
+        self.shortcut_groups = None
+        if shortcut_groups is not None:
+            self.shortcut_groups = check_feature_groups(shortcut_groups, "shortcut_groups")
+            if count_groups(self.shortcut_groups) != count_groups(self.feature_groups):
+                raise ValueError(
+                    f"`shortcut_groups` must be as many groups as `feature_groups`. "
+                    f"Received: feature_groups={feature_groups}, shortcut_groups={shortcut_groups}"
+                )
         if not isinstance(strides, int) or strides < 1:
             raise ValueError(f"`strides` must be a positive integer. Received: strides={strides!r}")
         self.strides = strides
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        if not _are_several(input_shape) or len(input_shape) != 2:
+        if not are_several(input_shape) or len(input_shape) != 2:
             raise ValueError(f"`OffsetAdd` takes a list of two inputs. Received: input_shape={input_shape}")
         residual, shortcut = (tuple(shape) for shape in input_shape)
-        wanted, channels = (
-            check_channels(self.feature_groups, shape[-1], "channels") for shape in (residual, shortcut)
-        )
+        wanted = check_channels(self.feature_groups, residual[-1], "channels")
+        groups = self._groups_of_shortcut(shortcut[-1], wanted)
+        name = "feature_groups" if self.shortcut_groups is None else "shortcut_groups"
+        channels = check_channels(groups, shortcut[-1], "channels", name)
         subsampled = [
             size if size is None or axis not in self._subsampled_axes(shortcut) else -(-size // self.strides)
             for axis, size in enumerate(shortcut)
@@ -80,13 +105,19 @@ class OffsetAdd(keras.layers.Layer):
         same = len(residual) == len(shortcut) and all(
             a == b or a is None or b is None for a, b in zip(residual[:-1], subsampled[:-1], strict=True)
         )
-        if not same or channels > wanted:
+        more = sizes_of_groups(groups, channels) > sizes_of_groups(self.feature_groups, wanted)
+        if not same or more.any():
             raise ValueError(
                 f"The shortcut (batch, height, width[, S], channels), subsampled by {self.strides} along height and "
-                f"width, must have the positions of the residual and no more channels. "
+                f"width, must have the positions of the residual and, in each group, no more channels. "
                 f"Received: input_shape={[residual, shortcut]}"
             )
         self.built = True
+
+    def _groups_of_shortcut(self, channels, wanted):
+        if self.shortcut_groups is not None:
+            return self.shortcut_groups
+        return self.feature_groups if channels == wanted else count_groups(self.feature_groups)
 
     def _subsampled_axes(self, shape):
         """Height and width; a fifth axis is that of orientations."""
@@ -94,29 +125,51 @@ class OffsetAdd(keras.layers.Layer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         residual, shortcut = inputs
-        means = group_means(shortcut, self.feature_groups)
+        groups = self._groups_of_shortcut(shortcut.shape[-1], residual.shape[-1])
+        means = group_means(shortcut, groups)
         if self.strides > 1:
             axes = self._subsampled_axes(shortcut.shape)
             steps = [slice(None, None, self.strides if axis in axes else None) for axis in range(len(shortcut.shape))]
             shortcut = shortcut[tuple(steps)]
-        shortcut = shifted(shortcut, -over_channels(means, shortcut.shape[-1]))
-        return residual + self._pad_channels(shortcut, residual.shape[-1])
+        shortcut = shifted(shortcut, -over_channels(means, shortcut.shape[-1], groups))
+        return residual + self._pad_channels(shortcut, groups, residual.shape[-1])
 
-    def _pad_channels(self, x, channels):
-        """Appends zeros to each feature group, up to a number of channels."""
-        if x.shape[-1] == channels:
+    def _pad_channels(self, x, groups, channels):
+        """Appends zeros to each feature group, up to a number of channels, and puts them in the residual's order."""
+        source = places_of_channels(groups, x.shape[-1], self.feature_groups, channels)
+        if source is None:
             return x
-        space, block = ops.shape(x)[1:-1], x.shape[-1] // self.feature_groups
-        x = ops.reshape(x, (-1, *space, self.feature_groups, block))
+        space, number = ops.shape(x)[1:-1], count_groups(self.feature_groups)
         zeros = ops.zeros_like(x[..., :1])
-        added = ops.repeat(zeros, channels // self.feature_groups - block, axis=-1)
+        if not (are_equal_blocks(groups, x.shape[-1]) and are_equal_blocks(self.feature_groups, channels)):
+            return ops.take(ops.concatenate([x, zeros], axis=-1), source, axis=-1)
+        block = x.shape[-1] // number
+        x = ops.reshape(x, (-1, *space, number, block))
+        added = ops.repeat(ops.zeros_like(x[..., :1]), channels // number - block, axis=-1)
         return ops.reshape(ops.concatenate([x, added], axis=-1), (-1, *space, channels))
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return tuple(input_shape[0])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "feature_groups": self.feature_groups, "strides": self.strides}
+        own = {name: getattr(self, name) for name in ("feature_groups", "strides", "shortcut_groups")}
+        return {**super().get_config(), **own}
+
+
+def places_of_channels(
+    groups: int | tuple[int, ...], channels: int, new_groups: int | tuple[int, ...], new_channels: int
+) -> np.ndarray | None:
+    """For each channel of a wider map, the one of a narrower map that takes its place in its group.
+
+    Returns:
+        Indices, `channels` itself where nothing takes the place; or `None` if all channels stay where they are.
+    """
+    old, new = group_of_channels(groups, channels), group_of_channels(new_groups, new_channels)
+    source = np.full(new_channels, channels)
+    for group in range(count_groups(groups)):
+        members = np.flatnonzero(old == group)
+        source[np.flatnonzero(new == group)[: len(members)]] = members
+    return None if np.array_equal(source, np.arange(channels)) else source
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -166,14 +219,21 @@ class OffsetAffineCombination(keras.layers.Layer):
                 f"Received: coefficients={self.coefficients}, input_shape={input_shape}"
             )
         if self.coefficients is None:
-            projection = OffsetProjection(1)
+            self._projection = OffsetProjection(1)
             self.kernel = self.add_weight(
-                name="kernel", shape=(number, 1), initializer=projected("zeros", projection), constraint=projection
+                name="kernel",
+                shape=(number, 1),
+                initializer=projected("zeros", self._projection),
+                constraint=self._projection,
+                autocast=False,
             )
         self.built = True
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
-        weights = self.coefficients if self.coefficients is not None else ops.convert_to_tensor(self.kernel)[:, 0]
+        # Projected here too: it is small, and holds whatever has changed the weights.
+        weights: Any = self.coefficients
+        if weights is None:
+            weights = ops.cast(self._projection(self.kernel), self.compute_dtype)[:, 0]
         total = weights[0] * inputs[0]
         for i in range(1, len(inputs)):
             total = total + weights[i] * inputs[i]
@@ -184,63 +244,3 @@ class OffsetAffineCombination(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "coefficients": self.coefficients}
-
-
-@keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetConcatenate(keras.layers.Layer):
-    """Concatenates maps along the channels, feature group by feature group.
-
-    The first group of the output holds the first group of every input, and so on: R R' G G' B B', not R G B R' G' B'.
-
-    Args:
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
-        **kwargs: As in `keras.layers.Layer`.
-
-    Input shape:
-        List of arrays `(batch, ..., channels)` that differ in their channels only.
-
-    Output shape:
-        `(batch, ..., sum of channels)`.
-
-    Raises:
-        ValueError: If the shapes do not match, or channels are not multiples of `feature_groups`.
-
-    Example:
-
-    >>> rgb, means = np.array([[1.0, 2.0, 3.0]]), np.array([[10.0, 20.0, 30.0]])
-    >>> print(ops.convert_to_numpy(OffsetConcatenate()([rgb, means])))
-    [[ 1. 10.  2. 20.  3. 30.]]
-
-    Reference:
-        [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 3.
-    """
-
-    def __init__(self, feature_groups: int = 3, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.feature_groups = check_feature_groups(feature_groups)
-
-    def build(self, input_shape: Sequence[Shape]) -> None:
-        if not _are_several(input_shape):
-            raise ValueError(f"`OffsetConcatenate` takes a list of inputs. Received: input_shape={input_shape}")
-        for shape in input_shape:
-            check_input_channels(self.feature_groups, shape)
-        if len({tuple(shape[:-1]) for shape in input_shape}) != 1:
-            raise ValueError(f"The inputs must differ in their channels only. Received: input_shape={input_shape}")
-        self.built = True
-
-    def call(self, inputs: Sequence[Tensor]) -> Tensor:
-        space = ops.shape(inputs[0])[1:-1]
-        blocks = [ops.reshape(x, (-1, *space, self.feature_groups, x.shape[-1] // self.feature_groups)) for x in inputs]
-        return ops.reshape(ops.concatenate(blocks, axis=-1), (-1, *space, sum(x.shape[-1] for x in inputs)))
-
-    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
-        channels = [check_channels(self.feature_groups, shape[-1], "channels") for shape in input_shape]
-        return (*input_shape[0][:-1], sum(channels))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "feature_groups": self.feature_groups}
-
-
-def _are_several(input_shape):
-    """Whether it is a list of shapes, and not the shape of a single input."""
-    return isinstance(input_shape, list | tuple) and bool(input_shape) and isinstance(input_shape[0], list | tuple)

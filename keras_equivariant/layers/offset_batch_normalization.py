@@ -5,10 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.channel_groups import check_feature_groups, check_input_channels
 from keras_equivariant.layers.feature_groups import (
     channel_sums,
-    check_feature_groups,
-    check_input_channels,
+    group_averages,
     group_means,
     over_channels,
     positions,
@@ -18,7 +18,7 @@ from keras_equivariant.layers.feature_groups import (
     square_sums,
     statistics_dtype,
 )
-from keras_equivariant.typing import Activation, Shape, Tensor
+from keras_equivariant.typing import Activation, FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -40,7 +40,8 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         epsilon: As in `keras.layers.BatchNormalization`.
         center: As in `keras.layers.BatchNormalization`.
         scale: As in `keras.layers.BatchNormalization`.
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        feature_groups: int, the number of groups: 3 for colour, 1 for brightness; or the sizes of the groups, or the
+            group of each channel, as in `OffsetConv2D`.
         activation: `None` or `"relu"`.
         **kwargs: All others as in `keras.layers.BatchNormalization`.
 
@@ -51,8 +52,8 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         That of the input.
 
     Raises:
-        ValueError: If an argument has a value that is not supported, or the channels are not a multiple of
-            `feature_groups`.
+        ValueError: If an argument has a value that is not supported, or the channels do not split into the
+            groups.
 
     Example:
 
@@ -71,7 +72,7 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        feature_groups: int = 3,
+        feature_groups: FeatureGroups = 3,
         activation: Activation = None,
         **kwargs: Any,
     ) -> None:
@@ -117,13 +118,12 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
         return ops.cast(outputs, self.compute_dtype)
 
     def _group_means(self, x):
-        return over_channels(group_means(x, self.feature_groups), x.shape[-1])
+        return over_channels(group_means(x, self.feature_groups), x.shape[-1], self.feature_groups)
 
     def _over_groups(self, values):
         """Replaces `(batch, channels)` by their means over groups, in the same shape."""
-        channels = values.shape[-1]
-        block = channels // self.feature_groups
-        return over_channels(ops.sum(ops.reshape(values, (-1, self.feature_groups, block)), axis=-1) / block, channels)
+        groups = self.feature_groups
+        return over_channels(group_averages(values, groups), values.shape[-1], groups)
 
     def _batch_statistics(self, x, number, channel_means, phi):
         """Mean and variance of x - G phi(x) for each channel; the moving averages take them in."""

@@ -5,9 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.layers.offset_conv import OffsetConvolution
-from keras_equivariant.layers.padding import check_output_padding, check_padding
-from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Size, Tensor
+from keras_equivariant.layers.offset_convolution import OFFSET_PADDINGS, OffsetConvolution
+from keras_equivariant.layers.padding import check_output_padding, check_padding, pad_from_data
+from keras_equivariant.typing import (
+    Activation,
+    Constraint,
+    FeatureGroups,
+    Initializer,
+    Regularizer,
+    Shape,
+    Size,
+    Tensor,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
@@ -26,8 +35,10 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         filters: int, the number of output channels, a multiple of `feature_groups`.
         kernel_size: As in `keras.layers.Conv2DTranspose`.
         strides: As in `keras.layers.Conv2DTranspose`.
-        padding: `"valid"` or `"same"`.
-        output_padding: As in `keras.layers.Conv2DTranspose`; at least 1 for windows of even size with `"same"` padding.
+        padding: `"valid"`, `"same"`, or `"edge"`: of the size of `"same"`, but beyond the border lie the outermost
+            pixels of the input instead of its means.
+        output_padding: As in `keras.layers.Conv2DTranspose`; at least 1 for windows of even size with `"same"` padding;
+            `None` with `"edge"`.
         data_format: `"channels_last"` or `None`; nothing else is supported.
         dilation_rate: As in `keras.layers.Conv2DTranspose`.
         activation: As in `keras.layers.Conv2DTranspose`, but of the map without its group means, which are added
@@ -40,7 +51,9 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         activity_regularizer: As in `keras.layers.Conv2DTranspose`.
         kernel_constraint: `None`; the projection takes its place.
         bias_constraint: As in `keras.layers.Conv2DTranspose`.
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        feature_groups: As in `OffsetConv2D`.
+        output_groups: As in `OffsetConv2D`.
+        projection: As in `OffsetConv2D`.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -49,8 +62,8 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         `(batch, new_height, new_width, filters)`.
 
     Raises:
-        ValueError: If input channels or filters are not multiples of `feature_groups`, or an argument has a value
-            that is not supported.
+        ValueError: If input channels or filters do not split into the groups, or an argument has a value that is not
+            supported.
 
     Example:
 
@@ -82,14 +95,21 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         activity_regularizer: Regularizer = None,
         kernel_constraint: Constraint = None,
         bias_constraint: Constraint = None,
-        feature_groups: int = 3,
+        feature_groups: FeatureGroups = 3,
+        output_groups: FeatureGroups | None = None,
+        projection: str = "constraint",
         **kwargs: Any,
     ) -> None:
+        padding = check_padding(padding, OFFSET_PADDINGS)
+        if padding == "edge" and output_padding is not None:
+            raise ValueError(
+                f"`output_padding` must be None for padding='edge'. Received: output_padding={output_padding!r}"
+            )
         super().__init__(
             filters,
             kernel_size,
             strides=strides,
-            padding=check_padding(padding),
+            padding="same" if padding == "edge" else padding,
             output_padding=output_padding,
             data_format=data_format,
             dilation_rate=dilation_rate,
@@ -105,21 +125,42 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
             **kwargs,
         )
         check_output_padding(self)
-        self._project(feature_groups, transposed=True, strides=self.strides)
+        self.padding = padding
+        self._project(feature_groups, output_groups, projection, transposed=True, strides=self.strides)
 
     def _reaches_over_borders(self):
-        return self.kernel_size != self.strides or self.output_padding is not None
+        return self.padding != "edge" and (self.kernel_size != self.strides or self.output_padding is not None)
+
+    @property
+    def _margins(self):
+        """For `"edge"`: how many cells to repeat on each side of an axis, and how many outputs to cut off there."""
+        margins = []
+        for window, stride in zip(self._windows, self.strides, strict=True):
+            cells, before = -(-(window - 1) // stride), max(window - stride, 0) // 2
+            first = cells * stride + before
+            margins.append((cells, (first, (2 * cells - 1) * stride + max(window, stride) - first)))
+        return margins
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        return ops.conv_transpose(
+        edge = self.padding == "edge"
+        if edge:
+            inputs = pad_from_data(inputs, [2 * cells + 1 for cells, _ in self._margins], "edge")
+        outputs = ops.conv_transpose(
             inputs,
             kernel,
             strides=list(self.strides),
-            padding=self.padding,
+            padding="valid" if edge else self.padding,
             output_padding=self.output_padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
+        if edge:
+            outputs = outputs[(slice(None), *[slice(first, -last or None) for _, (first, last) in self._margins])]
+        return outputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(super().compute_output_shape(input_shape))
+        if self.padding != "edge":
+            return tuple(super().compute_output_shape(input_shape))
+        axes = zip(input_shape[1:-1], self.strides, strict=True)
+        sizes = [None if size is None else size * stride for size, stride in axes]
+        return (input_shape[0], *sizes, self.filters)

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_equivariant.layers.feature_groups import ProjectedKernel, times_matrix
-from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_equivariant.layers.feature_groups import times_matrix
+from keras_equivariant.layers.projected_kernel import ProjectedKernel
+from keras_equivariant.typing import Activation, Constraint, FeatureGroups, Initializer, Regularizer, Tensor
 
 _NOT_QUANTISED = (
     "`OffsetDense` must not be quantised: rounding takes its kernel out of the offset-equivariant ones. Leave it in "
@@ -23,7 +24,7 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         f(x + G_m d) = f(x) + G_n d
 
     The kernel is projected onto those for which this holds, `constraints.OffsetProjection`, when it is first set and
-    after each update of an optimizer.
+    after each update of an optimizer; or in each forward pass: `projection`.
 
     Args:
         units: int, the number of output features, a multiple of `feature_groups`.
@@ -37,7 +38,9 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         activity_regularizer: As in `keras.layers.Dense`.
         kernel_constraint: `None`; the projection takes its place.
         bias_constraint: As in `keras.layers.Dense`.
-        feature_groups: int, the number of groups: 3 for colour, 1 for brightness.
+        feature_groups: As in `OffsetConv2D`.
+        output_groups: As in `OffsetConv2D`.
+        projection: As in `OffsetConv2D`.
         **kwargs: As in `keras.layers.Layer`. Quantisation and low-rank adaptation would break the constraint and are
             refused.
 
@@ -48,7 +51,7 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If input features or units are not multiples of `feature_groups`, another constraint is given, or
+        ValueError: If input features or units do not split into the groups, another constraint is given, or
             the dtype policy or `lora_rank` asks for what is refused.
 
     Example:
@@ -72,7 +75,9 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
         activity_regularizer: Regularizer = None,
         kernel_constraint: Constraint = None,
         bias_constraint: Constraint = None,
-        feature_groups: int = 3,
+        feature_groups: FeatureGroups = 3,
+        output_groups: FeatureGroups | None = None,
+        projection: str = "constraint",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -88,14 +93,14 @@ class OffsetDense(ProjectedKernel, keras.layers.Dense):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        self._project(feature_groups, "units")
+        self._project(feature_groups, "units", output_groups, projection)
         if self.quantization_mode is not None:
             raise ValueError(_NOT_QUANTISED.format(f"dtype={self.dtype_policy.name!r}"))
         # An activation is taken about means over all positions, masked ones too.
         self.supports_masking = self.activation in (None, keras.activations.linear)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        return self._finish(times_matrix(inputs, self.kernel))
+        return self._finish(times_matrix(inputs, self._kernel_in_use()))
 
     def quantize(self, mode: str | None = None, **kwargs: Any) -> None:
         # What `keras.Model.quantize` takes for a layer to leave as it is, with a warning.

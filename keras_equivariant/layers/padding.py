@@ -9,7 +9,7 @@ from keras import ops
 from keras_equivariant.typing import Tensor
 
 PADDINGS = ("valid", "same")
-PADDINGS_FROM_DATA = ("reflect", "wrap")
+PADDINGS_FROM_DATA = ("reflect", "wrap", "edge")
 
 
 def check_padding(padding: str, known: Sequence[str] = PADDINGS) -> str:
@@ -31,13 +31,16 @@ def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:
     Args:
         x: `(batch, *space, channels)`.
         windows: Extent of the window along each spatial axis, in cells.
-        mode: `"reflect"`, mirrored about the first and the last cell, or `"wrap"`, from the opposite side.
+        mode: `"reflect"`, mirrored about the first and the last cell; `"wrap"`, from the opposite side; or `"edge"`,
+            the first and the last cell again.
 
     Returns:
         The padded map.
     """
     for axis, window in enumerate(windows, start=1):
-        if window > 1:
+        if window > 1 and mode == "edge":
+            x = _with_edges(x, axis, (window - 1) // 2, window // 2)
+        elif window > 1:
             size = x.shape[axis]
             # Numbers where the size is known, a tensor where it is not.
             cells = ops.arange(ops.shape(x)[axis] + window - 1) if size is None else np.arange(size + window - 1)
@@ -45,6 +48,13 @@ def pad_from_data(x: Tensor, windows: Sequence[int], mode: str) -> Tensor:
             cells = cells % (last + 1) if mode == "wrap" else last - abs(last - abs(cells))
             x = ops.take(x, cells, axis=axis)
     return x
+
+
+def _with_edges(x, axis, before, after):
+    """Repeats the first and the last cell along an axis. Slices: they need no size, and their gradient is cheap."""
+    axes = (slice(None),) * axis
+    first, last = x[(*axes, slice(0, 1))], x[(*axes, slice(-1, None))]
+    return ops.concatenate([first] * before + [x] + [last] * after, axis=axis)
 
 
 def check_output_padding(layer: Any) -> None:

@@ -1,6 +1,5 @@
 """Convolution by a connection table."""
 
-import itertools
 import operator
 from typing import Any
 
@@ -13,124 +12,45 @@ from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
 
-def all_pairs(channels: int) -> ConnectionTable:
-    """The connection table with an output map for each pair of input maps.
+class TableConvolution(keras.layers.Layer):
+    """Makes a Keras convolution of any dimension read a selection of the input maps; goes before it among the bases.
 
-    Args:
-        channels: int, the number of input maps.
-
-    Returns:
-        Tuple of pairs of indices, `channels * (channels - 1) / 2` of them.
-
-    Example:
-
-    >>> all_pairs(3)
-    ((0, 1), (0, 2), (1, 2))
+    Arguments and formula are those of `TableConv2D`.
     """
-    return tuple(itertools.combinations(range(channels), 2))
 
-
-def all_triplets(channels: int) -> ConnectionTable:
-    """The connection table with an output map for each three input maps.
-
-    Args:
-        channels: int, the number of input maps.
-
-    Returns:
-        Tuple of triplets of indices.
-
-    Example:
-
-    >>> len(all_triplets(6))
-    20
-    """
-    return tuple(itertools.combinations(range(channels), 3))
-
-
-def lenet5_table() -> ConnectionTable:
-    """The connection table of LeNet-5's layer C3, from 6 input maps to 16 output maps.
-
-    Six maps read three neighbouring maps each, six read four neighbours, three read two pairs of neighbours, one reads
-    all; the maps are arranged in a ring.
-
-    Returns:
-        Tuple of 16 tuples of indices, 60 connections in all.
-
-    Example:
-
-    >>> [len(inputs) for inputs in lenet5_table()]
-    [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6]
-
-    Reference:
-        LeCun, Bottou, Bengio & Haffner, 1998, Gradient-based learning applied to document recognition, table I.
-    """
-    threes = [(i, i + 1, i + 2) for i in range(6)]
-    fours = [(i, i + 1, i + 2, i + 3) for i in range(6)]
-    pairs = [(i, i + 1, i + 3, i + 4) for i in range(3)]
-    return tuple(tuple(sorted(i % 6 for i in inputs)) for inputs in (*threes, *fours, *pairs, range(6)))
-
-
-@keras.saving.register_keras_serializable(package="keras_equivariant")
-class TableConv2D(keras.layers.Conv2D):
-    """2-D convolution in which each output map reads a selection of the input maps.
-
-        y_j = f(sum { x_i * k_ij : i in M_j } + b_j)
-
-    `*` is Keras' convolution, which does not flip the kernel. Only the kernels of existing connections are stored and
-    counted; initialisers see them as a kernel `(*kernel_size, len(M_j), filters with as many inputs)`, so that the
-    fan-in of each unit is the true one. Low-rank adaptation is not supported.
-
-    Args:
-        connection_table: For each output map j, the indices of the input maps M_j that it reads; such as
-            `all_pairs(6)`, `all_triplets(6)` or `lenet5_table()`.
-        kernel_size: As in `keras.layers.Conv2D`.
-        strides: As in `keras.layers.Conv2D`.
-        padding: As in `keras.layers.Conv2D`.
-        data_format: `"channels_last"` or `None`; nothing else is supported.
-        dilation_rate: As in `keras.layers.Conv2D`.
-        activation: As in `keras.layers.Conv2D`: the function f.
-        use_bias: As in `keras.layers.Conv2D`.
-        **kwargs: The initialisers, regularisers and constraints of `keras.layers.Conv2D`, and what
-            `keras.layers.Layer` takes.
-
-    Input shape:
-        `(batch, height, width, channels)`, the highest index of the table being that of the last channel.
-
-    Output shape:
-        `(batch, new_height, new_width, filters)`, with a filter for each entry of the table.
-
-    Raises:
-        ValueError: If the table is empty, or an entry of it is empty, or names a map twice or by something else than
-            an index; if the data format is not `"channels_last"`, or the input has another number of channels.
-
-    Example:
-
-    >>> x = keras.random.normal((1, 12, 12, 6))
-    >>> print(TableConv2D(all_pairs(6), 5)(x).shape)
-    (1, 8, 8, 15)
-    >>> print(TableConv2D(lenet5_table(), 5, activation="tanh")(x).shape)
-    (1, 8, 8, 16)
-
-    Reference:
-        [Bouvrie, 2006](http://cogprints.org/5869/), section 3.1.
-    """
+    # Of the Keras convolution.
+    rank: int
+    filters: int
+    kernel_size: tuple[int, ...]
+    data_format: str
+    groups: int
+    use_bias: bool
+    kernel: Tensor
+    kernel_initializer: Any
+    bias_initializer: Any
+    kernel_regularizer: Any
+    bias_regularizer: Any
+    kernel_constraint: Any
+    bias_constraint: Any
+    activation: Any
+    lora_rank: int | None
 
     def __init__(
         self,
         connection_table: ConnectionTable,
         kernel_size: Size,
-        strides: Size = (1, 1),
+        strides: Size = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Size = (1, 1),
+        dilation_rate: Size = 1,
         activation: Activation = None,
         use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
         connection_table = _checked(connection_table)
         super().__init__(
-            len(connection_table),
-            kernel_size,
+            filters=len(connection_table),
+            kernel_size=kernel_size,
             strides=strides,
             padding=check_padding(padding),
             data_format=data_format,
@@ -148,13 +68,14 @@ class TableConv2D(keras.layers.Conv2D):
 
     def build(self, input_shape: Shape) -> None:
         channels = 1 + max(map(max, self.connection_table))
-        if len(input_shape) != 4 or input_shape[-1] != channels:
+        if len(input_shape) != self.rank + 2 or input_shape[-1] != channels:
+            space = ", ".join(("depth", "height", "width")[-self.rank :]) if self.rank > 1 else "length"
             raise ValueError(
-                f"`connection_table` names {channels} input maps: give it (batch, height, width, {channels}). "
+                f"`connection_table` names {channels} input maps: give it (batch, {space}, {channels}). "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         self.compute_output_shape(input_shape)
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: channels})
+        self.input_spec = keras.layers.InputSpec(ndim=self.rank + 2, axes={-1: channels})
         connections = sum(map(len, self.connection_table))
         self._kernel = self.add_weight(
             name="kernel",
@@ -200,17 +121,20 @@ class TableConv2D(keras.layers.Conv2D):
         kernel = ops.concatenate([kernel, ops.zeros_like(kernel[..., :1])], axis=-1)
         return ops.take(kernel, self._sources, axis=-1)
 
-    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        return super().convolution_op(inputs, self._expand(kernel))
-
     def call(self, inputs: Tensor) -> Tensor:
         if (nothing := output_of_nothing(self, inputs)) is not None:
             return nothing
-        return super().call(inputs)
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        return super().convolution_op(inputs, self._expand(kernel))
 
     def enable_lora(self, rank: int, *args: Any, **kwargs: Any) -> None:
         raise ValueError(
-            f"`TableConv2D` has no low-rank adaptation: its kernels are stored one by one. Train them. "
+            f"`{type(self).__name__}` has no low-rank adaptation: its kernels are stored one by one. Train them. "
             f"Received: rank={rank}"
         )
 
@@ -219,6 +143,117 @@ class TableConv2D(keras.layers.Conv2D):
         for implied in ("filters", "groups"):
             del config[implied]
         return {**config, "connection_table": [list(inputs) for inputs in self.connection_table]}
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class TableConv2D(TableConvolution, keras.layers.Conv2D):
+    """2-D convolution in which each output map reads a selection of the input maps.
+
+        y_j = f(sum { x_i * k_ij : i in M_j } + b_j)
+
+    `*` is Keras' convolution, which does not flip the kernel. Only the kernels of existing connections are stored and
+    counted; initialisers see them as a kernel `(*kernel_size, len(M_j), filters with as many inputs)`, so that the
+    fan-in of each unit is the true one. Low-rank adaptation is not supported.
+
+    Args:
+        connection_table: For each output map j, the indices of the input maps M_j that it reads; such as
+            `all_pairs(6)`, `all_triplets(6)` or `lenet5_table()`.
+        kernel_size: As in `keras.layers.Conv2D`.
+        strides: As in `keras.layers.Conv2D`.
+        padding: As in `keras.layers.Conv2D`.
+        data_format: `"channels_last"` or `None`; nothing else is supported.
+        dilation_rate: As in `keras.layers.Conv2D`.
+        activation: As in `keras.layers.Conv2D`: the function f.
+        use_bias: As in `keras.layers.Conv2D`.
+        **kwargs: The initialisers, regularisers and constraints of `keras.layers.Conv2D`, and what
+            `keras.layers.Layer` takes.
+
+    Input shape:
+        `(batch, height, width, channels)`, the highest index of the table being that of the last channel.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`, with a filter for each entry of the table.
+
+    Raises:
+        ValueError: If the table is empty, or an entry of it is empty, or names a map twice or by something else than
+            an index; if the data format is not `"channels_last"`, or the input has another number of channels.
+
+    Example:
+
+    >>> from keras_equivariant.layers import all_pairs, lenet5_table
+    >>> x = keras.random.normal((1, 12, 12, 6))
+    >>> print(TableConv2D(all_pairs(6), 5)(x).shape)
+    (1, 8, 8, 15)
+    >>> print(TableConv2D(lenet5_table(), 5, activation="tanh")(x).shape)
+    (1, 8, 8, 16)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), section 3.1.
+    """
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class TableConv1D(TableConvolution, keras.layers.Conv1D):
+    """1-D convolution in which each output map reads a selection of the input maps.
+
+    The formula is that of `TableConv2D`.
+
+    Args:
+        connection_table: As in `TableConv2D`.
+        kernel_size: int, the size of the kernels in samples.
+        *args: The remaining arguments of `TableConv2D`, in the same order; sizes are ints.
+        **kwargs: The same by name.
+
+    Input shape:
+        `(batch, length, channels)`.
+
+    Output shape:
+        `(batch, new_length, filters)`.
+
+    Raises:
+        ValueError: As `TableConv2D`.
+
+    Example:
+
+    >>> from keras_equivariant.layers import all_pairs
+    >>> print(TableConv1D(all_pairs(4), 5)(keras.random.normal((1, 12, 4))).shape)
+    (1, 8, 6)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), sections 1 and 3.1.
+    """
+
+
+@keras.saving.register_keras_serializable(package="keras_equivariant")
+class TableConv3D(TableConvolution, keras.layers.Conv3D):
+    """3-D convolution in which each output map reads a selection of the input maps.
+
+    The formula is that of `TableConv2D`.
+
+    Args:
+        connection_table: As in `TableConv2D`.
+        kernel_size: int or triple of ints, the size of the kernels in voxels.
+        *args: The remaining arguments of `TableConv2D`, in the same order; sizes are ints or triples of ints.
+        **kwargs: The same by name.
+
+    Input shape:
+        `(batch, depth, height, width, channels)`.
+
+    Output shape:
+        `(batch, new_depth, new_height, new_width, filters)`.
+
+    Raises:
+        ValueError: As `TableConv2D`.
+
+    Example:
+
+    >>> from keras_equivariant.layers import all_pairs
+    >>> print(TableConv3D(all_pairs(3), 2)(keras.random.normal((1, 4, 5, 6, 3))).shape)
+    (1, 3, 4, 5, 3)
+
+    Reference:
+        [Bouvrie, 2006](http://cogprints.org/5869/), sections 1 and 3.1.
+    """
 
 
 def _another(initializer):

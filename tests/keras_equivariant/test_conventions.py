@@ -11,6 +11,7 @@ from conventions import TABLE, arguments_of
 from helpers import check_layer, copy_of, example_of, inputs_of, random_array, randomise, to_numpy
 
 from keras_equivariant import layers
+from keras_equivariant.constraints import project_constraints
 from keras_equivariant.equivariance import equivariance_error
 
 # Strides at odd places are no defect here; test_sampling.py is about the warning.
@@ -117,6 +118,7 @@ def test_in_a_model(entry, tmp_path):
     inputs = inputs_of(entry.shape)
     model = keras.Model(inputs, layer(inputs))
     randomise(model)
+    project_constraints(model)
     lines = []
     model.summary(print_fn=lambda line, **_: lines.append(line))
     summary = "\n".join(lines)

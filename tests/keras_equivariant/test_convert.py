@@ -7,6 +7,7 @@ from offsets import offset_error
 
 from keras_equivariant.constraints import project_constraints
 from keras_equivariant.convert import to_offset_equivariant
+from keras_equivariant.layers import OffsetAdapter, OffsetMultiply
 
 
 def scrambled(model):
@@ -109,13 +110,128 @@ def test_a_residual_network_of_keras_applications(tmp_path):
 
 def test_layers_that_cannot_be_converted_are_named():
     inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(6, 3, groups=3, name="blockwise")(inputs)
-    x = layers.SeparableConv2D(6, 3, name="separable")(layers.ReLU()(x))
-    x = layers.Multiply(name="gate")([x, x])
-    x = layers.Reshape((16, 6), name="tokens")(x)
-    with pytest.raises(ValueError, match="blockwise.*separable.*gate.*tokens") as error:
+    x = layers.Multiply(name="square")([inputs, inputs])
+    x = layers.Subtract(name="difference")([x, layers.ReLU()(x)])
+    x = layers.Reshape((16, 12), name="tokens")(x)
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    with pytest.raises(ValueError, match="square.*difference.*tokens.*attention") as error:
         to_offset_equivariant(keras.Model(inputs, x))
     assert "re_lu" not in str(error.value)
+    assert "products of two maps" in str(error.value) and "OffsetAffineCombination" in str(error.value)
+    assert "mixes positions and channels" in str(error.value)
+
+
+def test_attention_in_an_adapter_obeys_equation_19():
+    """What the refusal advises."""
+    tokens = keras.Input((5, 6))
+    attention = keras.Model(tokens, layers.MultiHeadAttention(2, 4)(tokens, tokens))
+    x = random_array(2, 5, 6)
+    assert offset_error(OffsetAdapter(attention), x, 3) < 1e-5
+    assert offset_error(attention, x, 3) > 0.01
+
+
+def gate_model(make_gate):
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(6, 3, activation="swish", name="map")(inputs)
+    gate = make_gate(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return keras.Model(inputs, layers.Conv2D(6, 1)(layers.Multiply(name="gated")([x, gate])))
+
+
+GATES = {
+    "sigmoid": lambda x: layers.Activation("sigmoid")(layers.Conv2D(6, 1)(x)),
+    "inside": lambda x: layers.Conv2D(6, 1, activation="sigmoid")(layers.Conv2D(3, 1, activation="relu")(x)),
+    "vector": lambda x: layers.Reshape((1, 1, 6))(layers.Dense(6, activation="hard_sigmoid")(layers.Flatten()(x))),
+    "arithmetic": lambda x: layers.ReLU(6.0)(layers.Conv2D(6, 1)(x) + 3.0) * (1 / 6),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_gates_do_not_see_offsets_and_lie_between_0_and_1(name):
+    original = gate_model(GATES[name])
+    model = scrambled(to_offset_equivariant(original))
+    x = random_array(3, 6, 6, 3)
+    assert offset_error(model, x, 3) < 1e-5
+    multiply = next(layer for layer in model.layers if isinstance(layer, OffsetMultiply))
+    gate = keras.Model(model.inputs[0], multiply.input[1])
+    values = to_numpy(gate(x))
+    assert relative_error(gate(x + random_array(3, 1, 1, 3, seed=1)), values) < 1e-5
+    assert 0 <= values.min() < values.max() <= 1
+
+
+def test_a_gate_that_joins_a_map_otherwise_is_refused():
+    inputs = keras.Input((6, 6, 3))
+    gate = layers.Activation("sigmoid")(layers.Conv2D(3, 1)(inputs))
+    x = layers.Add(name="sum")([gate, layers.Multiply()([inputs, gate])])
+    with pytest.raises(ValueError, match="Received: sum .Add: it joins a gate with a map"):
+        to_offset_equivariant(keras.Model(inputs, x))
+
+
+def test_convolutions_in_blocks_and_separable_ones():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.SeparableConv2D(14, 3, strides=2, depth_multiplier=2, activation="swish", name="separable")(inputs)
+    x = layers.Conv2D(28, 3, groups=14, padding="same", name="depthwise")(x)
+    x = layers.Conv2D(12, 3, groups=2, padding="same", name="blocks")(x)
+    model = scrambled(to_offset_equivariant(keras.Model(inputs, x)))
+    assert [layer.output.shape[-1] for layer in model.layers[1:]] == [15, 30, 12]
+    assert model.get_layer("offset_depthwise").layer.groups == 15
+    assert offset_error(model, random_array(2, 8, 8, 3), 3) < 1e-5
+    with pytest.raises(ValueError, match="halves .Conv2D: its 2 blocks do not divide 15 channels and 15 filters"):
+        to_offset_equivariant(
+            keras.Model(inputs, layers.Conv2D(14, 3, groups=2, name="halves")(layers.Conv2D(14, 1)(inputs)))
+        )
+
+
+def test_statistics_of_pictures_are_kept():
+    inputs = keras.Input((4, 4, 3))
+    normalise = layers.Normalization(name="normalise")
+    normalise.adapt(5 + 2 * random_array(20, 4, 4, 3))
+    model = to_offset_equivariant(keras.Model(inputs, layers.Rescaling(0.5, -1.0)(normalise(inputs))))
+    x = random_array(2, 4, 4, 3)
+    means = x.mean((1, 2), keepdims=True)
+    expected = 0.5 * to_numpy(normalise(x - means)) - 1
+    found = to_numpy(model.get_layer("offset_normalise")(x)) - means
+    np.testing.assert_allclose(found, to_numpy(normalise(x - means)), atol=1e-5)
+    # The means of what is normalised are not zero any more, and are taken away in turn.
+    inner = to_numpy(normalise(x - means)).mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(to_numpy(model(x)), expected - 0.5 * inner + inner + means, atol=1e-4)
+
+
+def test_models_inside_with_layers_of_one_name():
+    inputs = keras.Input((8, 8, 3))
+    x = inputs
+    for i in range(2):
+        block = keras.Sequential(
+            [keras.Input((8, 8, 3)), layers.Conv2D(3, 3, padding="same", name="same")], name=f"b{i}"
+        )
+        x = block(x)
+    model = to_offset_equivariant(keras.Model(inputs, x))
+    assert [layer.name for layer in model.layers[1:]] == ["same", "same_1"]
+    assert offset_error(model, random_array(2, 8, 8, 3), 3) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "name, size",
+    [("MobileNet", 32), ("MobileNetV3Small", 32), ("EfficientNetB0", 32), ("ConvNeXtTiny", 32), ("Xception", 71)],
+)
+def test_networks_of_keras_applications(name, size, tensorflow_backend):
+    """In float64, and with the statistics of the pictures, so that the logits differ from picture to picture."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        arguments = {"weights": None, "input_shape": (size, size, 3), "classes": 5, "classifier_activation": None}
+        model = to_offset_equivariant(getattr(keras.applications, name)(**arguments))
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0
+    x = random_array(4, size, size, 3, dtype="float64")
+    model(x, training=True)
+    logits = to_numpy(model(x))
+    assert logits.shape == (4, 5)
+    changed = np.abs(to_numpy(model(x + random_array(4, 1, 1, 3, seed=1))) - logits).max()
+    assert changed < 1e-6 * np.abs(logits[:2] - logits[2:]).max()
 
 
 class DenseOfMyOwn(layers.Dense):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from helpers import COMPILES, random_array
 
-from keras_equivariant.optimizers import LayerwiseSGD
+from keras_equivariant.optimizers import LayerwiseSGD, WeightwiseSGD
 
 
 def model_of_three():
@@ -70,3 +70,42 @@ def test_sparse_gradients_have_rates_too():
 
     np.testing.assert_allclose(step(table=2.0), 2 * step(), rtol=1e-5)
     assert (step() > 0).any(axis=1).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"momentum": 0.9}])
+def test_a_rate_for_each_weight(arguments):
+    rng = np.random.default_rng(3)
+    kernel, last = rng.uniform(0, 2, (5, 4)), rng.uniform(0, 2, 2)
+    plain = steps(keras.optimizers.SGD(0.01, **arguments), 1)
+    weightwise = steps(
+        WeightwiseSGD(0.01, {"first/kernel": kernel, "last/bias": last, "deep/kernel": 0.0}, **arguments), 1
+    )
+    for step, other, rate in zip(weightwise, plain, [kernel, 1, 0, 1, 1, last], strict=True):
+        np.testing.assert_allclose(step, rate * other, rtol=1e-4, atol=1e-7)
+
+
+def test_rates_of_weights_are_saved_with_the_model(tmp_path):
+    model = model_of_three()
+    model.compile(WeightwiseSGD(0.01, {"last/bias": [0.5, 2.0]}), "mse", jit_compile=COMPILES)
+    model.train_on_batch(random_array(8, 5), random_array(8, 2))
+    model.save(tmp_path / "model.keras")
+    optimizer = keras.models.load_model(tmp_path / "model.keras").optimizer
+    assert type(optimizer) is WeightwiseSGD
+    assert optimizer.weight_rates["last/bias"].tolist() == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    "rates, message",
+    [
+        ({"last/bias": [-1, 2]}, "must be at least 0. Received: -1.0 for 'last/bias'"),
+        ({"missing/bias": 2}, "must name one variable each, of .*Received: 'missing/bias', the name of 0"),
+        ({"bias": 2}, "Received: 'bias', the name of 3"),
+        (
+            {"last/bias": [1, 2, 3]},
+            r"of the shapes of the variables. Received: rates of shape \(3,\) for '.*last/bias'",
+        ),
+    ],
+)
+def test_bad_rates_of_weights(rates, message):
+    with pytest.raises(ValueError, match=message):
+        steps(WeightwiseSGD(0.01, rates), 1)

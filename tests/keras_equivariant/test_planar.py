@@ -109,7 +109,7 @@ def offset_network(symmetry=None):
 
     x = OffsetBatchNormalization(activation="relu")(convolve(inputs, 6, 3, padding="same"))
     y = OffsetReLU()(OffsetBatchNormalization()(convolve(x, 9, 3, padding="same", strides=2)))
-    y = layers.Dropout(0.5)(convolve(y, 9, 3, padding="same", use_bias=False))
+    y = layers.Dropout(0.5)(convolve(y, 9, 3, padding="edge", use_bias=False))
     x = convolve(OffsetAdd(strides=2)([y, x]), 6, 2)
     x = layers.GlobalAveragePooling2D()(x) if symmetry is None else layers.GlobalAveragePooling3D()(x)
     x = OffsetAdapter(layers.Identity(), invariant=True)(OffsetDense(12)(x))
@@ -126,6 +126,7 @@ def offset_generator():
     x = OffsetConcatenate()([inputs, OffsetConv2D(6, 1)(means)])
     x = OffsetAdapter(layers.LeakyReLU(0.3))(OffsetConv2D(6, 3, padding="same")(x))
     x = OffsetAdapter(layers.Dropout(0.5))(OffsetConv2DTranspose(9, 4, strides=2, padding="same")(x))
+    x = OffsetConv2DTranspose(9, 5, strides=2, padding="edge")(x)
     x = OffsetAdapter(layers.Activation("tanh"), invariant=True)(OffsetConv2DTranspose(6, 3, use_bias=False)(x))
     return with_random_weights(inputs, InverseLogRGB()(x))
 

@@ -42,7 +42,7 @@ def error_and_warning(layer, x, symmetry):
 
 
 @few
-@hypothesis.given(windows(["valid", "same", "reflect", "wrap"]), symmetries, st.booleans(), dtypes)
+@hypothesis.given(windows(["valid", "same", "reflect", "wrap", "edge"]), symmetries, st.booleans(), dtypes)
 def test_group_convolution(window, symmetry, lifts, dtype):
     size, arguments, dilation, space = window
     orientations = () if lifts else (get_symmetry(symmetry).order,)

@@ -21,7 +21,7 @@ WINDOWS = [
     (kernel_size, stride, padding)
     for kernel_size in (1, 2, 3, 4)
     for stride in (1, 2, 3)
-    for padding in ("valid", "same", "reflect", "wrap")
+    for padding in ("valid", "same", "reflect", "wrap", "edge")
 ]
 WINDOWS = cases(WINDOWS, [(2, 2, "valid"), (3, 2, "same"), (3, 2, "reflect"), (4, 3, "wrap")])
 
@@ -37,7 +37,7 @@ def warnings_of(layer, x):
 @pytest.mark.parametrize("kernel_size, stride, padding", WINDOWS)
 def test_a_convolution_warns_exactly_where_it_is_not_equivariant(kernel_size, stride, padding):
     # A single cell, repeated, is the same everywhere: equivariant by chance.
-    smallest = {"valid": kernel_size, "same": 1, "reflect": kernel_size // 2 + 1, "wrap": 2}[padding]
+    smallest = {"valid": kernel_size, "same": 1, "reflect": kernel_size // 2 + 1, "wrap": 2, "edge": 2}[padding]
     for size in (*range(smallest, 5), 6, 7, 8, 9):
         layer = GroupConv2D(2, kernel_size, "p4", strides=stride, padding=padding)
         x = random_array(1, size, size, 2)

@@ -37,3 +37,14 @@ def test_bad_files(images, tmp_path):
         load_preprocessing(path, "contrast_zca")
     with pytest.raises(ValueError, match="`preprocessing` must be one of .*Received: preprocessing='melt'"):
         load_preprocessing(path, "melt")
+
+
+def test_each_feature_has_mean_0_and_variance_1():
+    images = np.random.default_rng(0).uniform(0.2, 0.8, (50, 4, 5, 3)).astype("float32")
+    images[:, 0] = 0.5  # a border that never changes
+    preprocess = fit_preprocessing("standardise_features", [images[:20], images[20:]])
+    y = preprocess(images)
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(y[:, 1:].std(0), 1, atol=1e-4)
+    np.testing.assert_allclose(y[:, 0], 0, atol=1e-5)
+    assert preprocess.background == 0

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import COMPILES, relative_error, run_python, to_numpy
+from keras_equivariant.zoo.color_cerberus import PUBLISHED_COUNTS
 
 from keras_equivariant import zoo
 from keras_equivariant.layers import LogRGB, OffsetReLU, RandomIlluminant
@@ -19,7 +20,7 @@ def create_with_random_biases(name, **arguments):
         if getattr(layer, "bias", None) is not None:
             layer.bias.assign(rng.uniform(0, 1, size=layer.bias.shape))
     if name == "color_cerberus":  # whose last kernel is zero
-        last = model.get_layer("illuminant")
+        last = model.get_layer("illuminant" if arguments.get("estimates", 1) == 1 else "estimates")
         last.kernel.assign(rng.uniform(0, 0.1, size=last.kernel.shape))
     return model
 
@@ -40,6 +41,41 @@ def test_parameter_counts(name, count, published):
     assert model.count_params() == count == sum(np.prod(variable.shape) for variable in model.trainable_variables)
     assert abs(count / published - 1) < (0.01 if name == "color_cerberus" else 0.04)
     assert model.name == name and model.output_shape == (None, 3)
+
+
+def test_widths_with_exactly_the_published_counts():
+    counts = {name: zoo.create(name, **PUBLISHED_COUNTS[name]).count_params() for name in NAMES}
+    assert counts == {"color_cerberus": 206_345, "offset_color_cerberus": 196_668}
+    closest = [3 * round(width / 3) for width in (24, 30, 36, 80, 16, 621)]
+    offset = PUBLISHED_COUNTS["offset_color_cerberus"]
+    assert closest == [*offset["filters"], offset["bottleneck"], offset["units"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_several_estimates_are_combined_by_their_mean(name):
+    model = create_with_random_biases(name, estimates=3, **SMALL)
+    assert model.output_shape == (None, 3)
+    x = images(3, (32, 48))
+    inputs = LogRGB()(x) if name.startswith("offset") else x
+    last = model.get_layer("estimates")
+    estimates = to_numpy(keras.Model(model.inputs[0], last.output)(inputs))
+    # Colour by colour in the offset-equivariant network, whose features of a colour stay together.
+    parts = estimates.reshape(3, 3, 3) if name.startswith("offset") else estimates.reshape(3, 3, 3).swapaxes(1, 2)
+    np.testing.assert_allclose(to_numpy(model(inputs)), parts.mean(-1), rtol=1e-5)
+    assert np.ptp(parts, axis=-1).max() > 1e-3, "the estimates differ"
+
+
+def test_several_estimates_follow_the_light():
+    model, x = create_with_random_biases("offset_color_cerberus", estimates=4, **SMALL), images(4, (32, 48))
+    light = np.random.default_rng(1).uniform(0.4, 1, (4, 1, 1, 3)).astype("float32")
+    np.testing.assert_allclose(estimate(model, x * light), estimate(model, x) * light[:, 0, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimates", [0, 1.5, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_numbers_of_estimates(name, estimates):
+    with pytest.raises(ValueError, match=f"`estimates` must be a positive integer. Received: estimates={estimates}"):
+        zoo.create(name, estimates=estimates)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,8 +102,9 @@ def test_the_six_channels_are_the_colours_each_with_its_mean():
         np.testing.assert_allclose(y, np.concatenate([x, means], axis=-1)[..., order], rtol=1e-5)
 
 
-def test_the_estimate_follows_the_light():
-    model = create_with_random_biases("offset_color_cerberus")
+@pytest.mark.parametrize("padding", ["same", "edge"])
+def test_the_estimate_follows_the_light(padding):
+    model = create_with_random_biases("offset_color_cerberus", padding=padding)
     x = images()
     before = estimate(model, x)
     for saturation in (0.5, 0.9):

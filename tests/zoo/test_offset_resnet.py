@@ -61,10 +61,11 @@ def test_there_are_as_many_layers_as_the_name_says():
         assert weighted(zoo.create(name, **SMALL[name])) == 50 + 4, "and the four projections on the shortcuts"
 
 
+@pytest.mark.parametrize("padding", ["same", "edge"])
 @pytest.mark.parametrize("name", OFFSET)
-def test_light_leaves_the_logits_unchanged(name):
+def test_light_leaves_the_logits_unchanged(name, padding):
     """Real illuminants of all hues, under which nothing is clipped."""
-    model = create_with_random_weights(name)
+    model = create_with_random_weights(name, padding=padding)
     images = np.random.default_rng(0).uniform(0.3, 1, (6, 32, 32, 3)).astype("float32")
     lit = RandomIlluminant(0.9, in_prediction=True, seed=0)(images)
     logits = model(preprocess(images))
@@ -80,14 +81,23 @@ def test_light_changes_the_logits_of_ordinary_networks(name):
     assert relative_error(model(x + random_array(4, 1, 1, 3, seed=1)), model(x)) > 1e-2
 
 
-@pytest.mark.parametrize("symmetry, size", [("p4", 32), ("p4m", 15)])
-def test_neither_a_turn_nor_the_light_changes_the_logits(symmetry, size):
+def test_what_the_networks_see_beyond_the_border():
+    for name in OFFSET:
+        model = zoo.create(name, **SMALL[name], padding="edge")
+        padded = [layer for layer in model.layers if hasattr(layer, "kernel_size") and "Conv" in type(layer).__name__]
+        assert {layer.padding for layer in padded} == {"edge"}
+        with pytest.raises(ValueError, match="`padding` must be one of .'same', 'edge'.. Received: padding='valid'"):
+            zoo.create(name, **SMALL[name], padding="valid")
+
+
+@pytest.mark.parametrize("symmetry, size, padding", [("p4", 32, "same"), ("p4m", 15, "same"), ("p4", 32, "edge")])
+def test_neither_a_turn_nor_the_light_changes_the_logits(symmetry, size, padding):
     """To 12 digits in float64, where TensorFlow computes all layers in it."""
     dtype, tolerance = ("float64", 1e-12) if keras.config.backend() == "tensorflow" else ("float32", ROUNDING)
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
     try:
-        arguments = {"symmetry": symmetry, "input_shape": (size, size, 3), "blocks": 1}
+        arguments = {"symmetry": symmetry, "input_shape": (size, size, 3), "blocks": 1, "padding": padding}
         model = create_with_random_weights("p4_offset_resnet20", **arguments)
     finally:
         keras.config.set_floatx("float32")

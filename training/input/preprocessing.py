@@ -62,8 +62,40 @@ class Standardise:
         return (images - np.asarray(self.mean, "float32")) / np.asarray(self.deviation, "float32")
 
 
+@dataclasses.dataclass(frozen=True)
+class StandardiseFeatures:
+    """Subtracts the mean of each pixel and divides by its deviation, as Bouvrie's notes have it.
+
+    It favours some places and directions, and so breaks equivariance; for networks without any.
+    """
+
+    mean: Any
+    deviation: Any
+    # What comes in from outside is the mean of what was there.
+    background: float = 0.0
+
+    @classmethod
+    def fit(cls, images: Iterable[np.ndarray]) -> "StandardiseFeatures":
+        """Takes mean and deviation of each pixel and colour over all images, which come in parts.
+
+        A feature that is always the same, as at the border of digits, has the deviation 1.
+        """
+        count, total, squares = 0, np.zeros(()), np.zeros(())
+        for part in images:
+            values = part.astype("float64")
+            count, total, squares = count + len(values), total + values.sum(0), squares + (values**2).sum(0)
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        return cls(mean.astype("float32"), np.where(deviation > 1e-6, deviation, 1).astype("float32"))
+
+    def __call__(self, images: Any) -> Any:
+        """Standardises float images."""
+        return (images - self.mean) / self.deviation
+
+
 _PREPROCESSINGS: dict[str, Any] = {
     "standardise": Standardise,
+    "standardise_features": StandardiseFeatures,
     "log_rgb": StandardisedLogRGB,
     "contrast_zca": ContrastZca,
     "grey_world": GreyWorld,

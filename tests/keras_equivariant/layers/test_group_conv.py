@@ -262,7 +262,7 @@ def test_a_group_from_outside():
         )
 
 
-@pytest.mark.parametrize("mode", ["reflect", "wrap"])
+@pytest.mark.parametrize("mode", ["reflect", "wrap", "edge"])
 @pytest.mark.parametrize("symmetry, size", [("mirror", (7,)), ("p4m", (6, 7)), ("D4", (4, 4, 4))])
 def test_padding_from_the_data(symmetry, size, mode):
     x = random_array(2, *size, get_symmetry(symmetry).order, 2)
@@ -282,7 +282,7 @@ def test_padding_from_the_data(symmetry, size, mode):
 
 
 def test_padding_from_the_data_with_strides_dilation_and_unknown_sizes():
-    for mode in ("reflect", "wrap"):
+    for mode in ("reflect", "wrap", "edge"):
         x = random_array(2, 9, 9, 3)
         for arguments in ({"strides": 2}, {"dilation_rate": 2}, {"strides": 4}):
             layer = GroupConv2D(2, 3, "p4m", padding=mode, activation="relu", **arguments)

@@ -192,6 +192,41 @@ def test_as_many_images_as_positions_of_one_channel(shape):
         np.testing.assert_allclose(to_numpy(layer(x)), alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("first", [("mean", "global"), ("max", "local")])
+@pytest.mark.parametrize("second", [("min", "global"), ("max", "local"), ("linear", "local"), (None, "local")])
+def test_two_poolings(first, second):
+    """Equation 19: h(x) = f(x - G phi_1(x)) + G phi_2(x)."""
+    x = random_array(2, 5, 6, 6)
+    layer = OffsetAdapter(keras.layers.Dense(6, activation="tanh"), 3, False, *first, *second)
+    assert offset_error(layer, x, 3) < 1e-5
+    phi_1 = to_numpy(FeatureGroupPooling(3, *first)(x))
+    pooling = FeatureGroupPooling(3, second[0] or first[0], second[1] or first[1])
+    phi_2 = to_numpy(pooling(x))
+
+    def over(phi):
+        phi = np.repeat(phi, 2, axis=-1)
+        return phi if phi.ndim == 4 else phi[:, None, None]
+
+    assert relative_error(layer(x), to_numpy(layer.layer(x - over(phi_1))) + over(phi_2)) < 1e-5
+
+
+def test_a_second_pooling_may_be_global_where_the_layer_moves_positions():
+    x = random_array(2, 6, 6, 6)
+    layer = OffsetAdapter(keras.layers.Conv2D(9, 3), reduction="max", scope="local", output_scope="global")
+    assert offset_error(layer, x, 3) < 1e-5
+    with pytest.raises(ValueError, match="`layer` must keep the positions"):
+        OffsetAdapter(keras.layers.Conv2D(9, 3), scope="local")(x)
+
+
+def test_one_pooling_with_weights_is_one():
+    layer = OffsetAdapter(keras.layers.ReLU(), reduction="linear")
+    layer(random_array(2, 6))
+    assert len(layer.weights) == 1
+    two = OffsetAdapter(keras.layers.ReLU(), reduction="linear", output_reduction="linear", output_scope="local")
+    two(random_array(2, 6))
+    assert len(two.weights) == 2
+
+
 def test_layer_conventions():
     check_layer(FeatureGroupPooling, {"reduction": "max"}, (2, 5, 5, 6))
     check_layer(OffsetAdapter, {"layer": keras.layers.ReLU(), "feature_groups": 2}, (2, 5, 5, 4))
@@ -210,6 +245,15 @@ def test_layer_conventions():
         (lambda: OffsetAdapter(keras.layers.ReLU())(np.ones((1, 4))), "Received: channels=4"),
         (lambda: OffsetAdapter(keras.layers.Dense(4))(np.ones((1, 3))), "Received: output channels=4"),
         (lambda: OffsetAdapter("relu"), "relu"),
+        (lambda: OffsetAdapter(keras.layers.ReLU(), output_reduction="sum"), "Received: reduction='sum'"),
+        (
+            lambda: OffsetAdapter(keras.layers.ReLU(), invariant=True, output_scope="local"),
+            "must be None if invariant=True.*Received: output_reduction=None, output_scope='local'",
+        ),
+        (
+            lambda: OffsetAdapter(keras.layers.Conv2D(3, 3), output_scope="local")(np.ones((1, 5, 5, 3))),
+            "`layer` must keep the positions",
+        ),
     ],
 )
 def test_bad_arguments(make, message):

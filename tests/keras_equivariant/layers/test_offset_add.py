@@ -5,7 +5,7 @@ from helpers import TOLERANCES, check_layer, random_array, relative_error, to_nu
 from offsets import offset_error, pooled, spread
 
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers.offset_add import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
+from keras_equivariant.layers import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
 
 GROUPS = [1, 3, 8]
 DTYPES = ["float32", "float64"]

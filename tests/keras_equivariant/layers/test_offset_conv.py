@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -5,9 +7,9 @@ import tensorflow as tf
 from helpers import COMPILES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import assignment, offset_error, pooled, spread, train
 
-from keras_equivariant.constraints import OffsetProjection, project_constraints
+from keras_equivariant.constraints import ConstraintWarning, OffsetProjection, project_constraints
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers import OffsetConv2D, OffsetConv2DTranspose, OffsetGroupConv2D
+from keras_equivariant.layers import OffsetConv1D, OffsetConv2D, OffsetConv2DTranspose, OffsetConv3D, OffsetGroupConv2D
 from keras_equivariant.layers.offset_dense import OffsetDense
 
 GROUPS = cases([1, 3, 8], [3])
@@ -17,6 +19,24 @@ LAYERS = {
     "same": (lambda g, **kw: OffsetConv2D(2 * g, 3, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "same even": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="same", feature_groups=g, **kw), (2, 7, 6)),
     "strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="same", feature_groups=g, **kw), (2, 7, 6)),
+    "1-D": (lambda g, **kw: OffsetConv1D(2 * g, 3, padding="same", activation="tanh", feature_groups=g, **kw), (2, 7)),
+    "1-D edge": (lambda g, **kw: OffsetConv1D(2 * g, 4, 2, padding="edge", feature_groups=g, **kw), (2, 7)),
+    "3-D": (lambda g, **kw: OffsetConv3D(2 * g, 2, padding="same", feature_groups=g, **kw), (2, 4, 3, 3)),
+    "3-D edge": (lambda g, **kw: OffsetConv3D(2 * g, 3, padding="edge", feature_groups=g, **kw), (2, 4, 3, 3)),
+    "edge": (lambda g, **kw: OffsetConv2D(2 * g, 4, padding="edge", feature_groups=g, **kw), (2, 7, 6)),
+    "edge strided": (lambda g, **kw: OffsetConv2D(2 * g, 3, 2, padding="edge", feature_groups=g, **kw), (2, 7, 6)),
+    "edge dilated": (
+        lambda g, **kw: OffsetConv2D(2 * g, 3, padding="edge", dilation_rate=2, feature_groups=g, **kw),
+        (2, 7, 6),
+    ),
+    "edge group": (
+        lambda g, **kw: OffsetGroupConv2D(2 * g, 3, "p4m", padding="edge", activation="relu", feature_groups=g, **kw),
+        (1, 5, 5, 8),
+    ),
+    "edge transposed": (
+        lambda g, **kw: OffsetConv2DTranspose(2 * g, 4, strides=2, padding="edge", feature_groups=g, **kw),
+        (2, 4, 5),
+    ),
     "pointwise strided": (
         lambda g, **kw: OffsetConv2D(2 * g, 1, 2, padding="same", feature_groups=g, **kw),
         (2, 7, 6),
@@ -96,7 +116,9 @@ def test_offset_equivariant_after_training(name, optimizer):
     make, shape = LAYERS[name]
     layer = make(3)
     optimizer = type(optimizer).from_config(optimizer.get_config())
-    model = train(layer, random_array(*shape, 9), optimizer)
+    averages = pytest.warns(ConstraintWarning) if optimizer.use_ema else contextlib.nullcontext()
+    with averages:
+        model = train(layer, random_array(*shape, 9), optimizer)
     if optimizer.use_ema:
         optimizer.finalize_variable_values(model.trainable_variables)
         project_constraints(model)
@@ -128,6 +150,48 @@ def test_is_a_convolution_that_sees_the_mean_beyond_the_border(kernel_size, stri
             window = wide[:, top : top + kernel_size, left : left + kernel_size]
             expected[:, i, j] = np.einsum("nhwc,hwco->no", window, kernel) + to_numpy(layer.bias)
     assert relative_error(y, expected) < 1e-5
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("kernel_size, dilation", [(1, 1), (2, 1), (3, 1), (4, 1), (3, 2)])
+def test_is_a_convolution_that_sees_the_outermost_pixels_again(kernel_size, dilation, strides):
+    if strides > 1 and dilation > 1:
+        return
+    x, reach = random_array(2, 6, 7, 6), (kernel_size - 1) * dilation
+    arguments = {"strides": strides, "dilation_rate": dilation}
+    layer = OffsetConv2D(9, kernel_size, padding="edge", **arguments)
+    y = layer(x)
+    layer.bias.assign(random_array(9))
+    wide = np.pad(x, [(0, 0), *[(reach // 2, reach - reach // 2)] * 2, (0, 0)], mode="edge")
+    ordinary = keras.layers.Conv2D(9, kernel_size, **arguments)
+    ordinary.build(wide.shape)
+    ordinary.set_weights(layer.get_weights())
+    assert relative_error(layer(x), ordinary(wide)) < 1e-6
+    assert y.shape[1:3] == (-(-6 // strides), -(-7 // strides))
+
+
+@pytest.mark.parametrize("size, strides", [(1, 1), (2, 1), (3, 1), (4, 2), (3, 2), (5, 2), (2, 3), (4, 4), (1, 2)])
+def test_is_a_transposed_convolution_that_sees_the_outermost_pixels_again(size, strides):
+    x = random_array(1, 3, 4, 6)
+    layer = OffsetConv2DTranspose(3, size, strides=strides, padding="edge", use_bias=False)
+    y = layer(x)
+    ordinary = keras.layers.Conv2DTranspose(3, size, strides=strides, padding="same", use_bias=False)
+    wide = np.pad(x, [(0, 0), (5, 5), (5, 5), (0, 0)], mode="edge")
+    ordinary.build(wide.shape)
+    ordinary.set_weights([layer.kernel])
+    crop = slice(5 * strides, -5 * strides)
+    assert relative_error(y, to_numpy(ordinary(wide))[:, crop, crop]) < 1e-5
+
+
+def test_a_repeated_border_in_models_of_any_size():
+    inputs = keras.Input((None, None, 3))
+    x = OffsetConv2DTranspose(6, 4, strides=2, padding="edge")(OffsetConv2D(6, 3, padding="edge")(inputs))
+    model = keras.Model(inputs, OffsetGroupConv2D(3, 3, "p4", padding="edge")(x))
+    assert model.output_shape == (None, None, None, 4, 3)
+    assert offset_error(lambda images: model.predict(images, verbose=0), random_array(2, 5, 6, 3), 3) < 1e-5
+    assert model(random_array(2, 5, 6, 3)).shape == (2, 10, 12, 4, 3)
+    layer = OffsetGroupConv2D(3, 3, "p4m", padding="edge")
+    assert equivariance_error(layer, random_array(1, 5, 5, 3), "p4m") < 1e-5
 
 
 @pytest.mark.parametrize("size, strides, padding", [(4, 2, "same"), (3, 2, "valid"), (3, 1, "same"), (4, 4, "valid")])
@@ -234,8 +298,8 @@ def test_a_saved_configuration_keeps_the_projection():
     [
         (OffsetConv2D, {"filters": 4}, 3, "`filters` must be known and a multiple of `feature_groups`. Received: filt"),
         (OffsetConv2D, {}, 4, "Received: channels=4, feature_groups=3"),
-        (OffsetConv2D, {"feature_groups": 0}, 3, "positive integer. Received: feature_groups=0"),
-        (OffsetConv2D, {"feature_groups": "3"}, 3, "positive integer. Received: feature_groups='3'"),
+        (OffsetConv2D, {"feature_groups": 0}, 3, "a positive integer; .*Received: feature_groups=0"),
+        (OffsetConv2D, {"feature_groups": "3"}, 3, "a positive integer; .*Received: feature_groups='3'"),
         (OffsetConv2D, {"groups": 3}, 3, "`groups` must be 1. Received: groups=3"),
         (OffsetConv2D, {"data_format": "channels_first"}, 3, "must be 'channels_last'. Received: data_format='chann"),
         (OffsetConv2D, {"kernel_constraint": "non_neg"}, 3, "`kernel_constraint` must be None"),
@@ -244,11 +308,24 @@ def test_a_saved_configuration_keeps_the_projection():
         (OffsetGroupConv2D, {"groups": 3}, 3, "`groups` must be 1"),
         (OffsetConv2DTranspose, {"filters": 4}, 3, "Received: filters=4"),
         (OffsetConv2DTranspose, {}, 4, "Received: channels=4"),
+        (OffsetConv2D, {"padding": "zeros"}, 3, "one of .'valid', 'same', 'edge'.. Received: padding='zeros'"),
+        (OffsetConv2DTranspose, {"padding": "wrap"}, 3, "Received: padding='wrap'"),
+        (
+            OffsetConv2DTranspose,
+            {"padding": "edge", "strides": 2, "output_padding": 1},
+            3,
+            "`output_padding` must be None for padding='edge'. Received: output_padding=1",
+        ),
     ],
 )
 def test_bad_arguments(layer, arguments, channels, message):
     with pytest.raises(ValueError, match=message):
         layer(**{"filters": 6, "kernel_size": 3, **arguments})(random_array(1, 6, 6, channels))
+
+
+def test_a_causal_padding_is_refused():
+    with pytest.raises(ValueError, match="Received: padding='causal'"):
+        OffsetConv1D(3, 3, padding="causal")
 
 
 def test_the_fourth_argument_is_not_the_feature_groups():

@@ -67,7 +67,7 @@ def test_spatial_sizes_may_be_unknown():
         ({"n": 2.0}, None, "must be a positive integer. Received: n=2.0"),
         ({"reduction": "max"}, None, r"must be one of \['decimate', 'sum'\]. Received: reduction='max'"),
         ({}, (2, 6, 3), r"Received: input_shape=\(2, 6, 3\)"),
-        ({"n": 4}, (2, 8, 3, 1), r"at least 4x4 pixels. Received"),
+        ({"n": 4}, (2, 8, 3, 1), r"at least 4 cells along each axis. Received"),
     ],
 )
 def test_bad_arguments(arguments, shape, message):
