@@ -31,7 +31,9 @@ FORMATS = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 # Smaller inputs where the published ones would take hours of conversion, and half the width of a network whose
 # conversion takes more than 24 GB.
 SMALLER = {
-    **dict.fromkeys(("resnet50", "offset_resnet50"), {"input_shape": (64, 64, 3)}),
+    **dict.fromkeys(
+        ("resnet18", "p4m_resnet18", "resnet50", "p4m_resnet50", "offset_resnet50"), {"input_shape": (64, 64, 3)}
+    ),
     "offset_context_encoder": {"filters": 33, "bottleneck": 1998},
 }
 RANDOM, REAL, BATCH = 32, 8, 7

@@ -37,7 +37,7 @@ from timing import time_ratio
 from keras_equivariant import get_symmetry, zoo
 from keras_equivariant.layers import GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
-from keras_equivariant.spectral import is_faster
+from keras_equivariant.spectral_rule import is_faster
 
 # Symmetry, channels, kernel size, size of the map, batch.
 LAYERS = [

@@ -11,9 +11,6 @@ For p4m, 12 products of matrices `(pixels, taps * channels)` and `(taps * channe
 convolution with the expanded kernel; for p4, 6 of 16. The price is to gather the patches F_d, by additions alone.
 """
 
-import functools
-
-import keras
 import numpy as np
 from keras import ops
 
@@ -22,10 +19,6 @@ from keras_equivariant.symmetry_group import SymmetryGroup
 from keras_equivariant.typing import Tensor
 
 _MEGABYTES_OF_PATCHES = 2  # of one image, at a time
-# What moving one value costs, in products: for each tap, and once more; see docs/speed.md.
-_MOVES = {"tensorflow": (115, 0), "jax": (45, 45)}
-_FEWEST_CHANNELS = {"tensorflow": 32, "jax": 11}
-_WORTHWHILE = 1.2
 
 
 class SpectralConvolution:
@@ -185,51 +178,6 @@ class SpectralConvolution:
             part = self._transform.multiply_adjoint(patches, self._transform.analyse(products))
             total = part if total is None else [_add(*columns) for columns in zip(total, part, strict=True)]
         return self._stored_gradient(total, kernel)
-
-
-def is_faster(group: SymmetryGroup, channels: int, filters: int, kernel_size: int, strides: int) -> bool:
-    """Tells whether the Fourier transform is worth it: the rule of `implementation="auto"`.
-
-    Per pixel and tap, a planar convolution takes S^2 C K products. This one takes P C K of them, P being
-    `GroupTransform.products`, and moves S (C + K) / 2 values, each for the price of 115 products on TensorFlow, and of
-    45 on JAX, with 45 more for all taps together. It is taken where that is 1.2 times less, from 32 channels on with
-    TensorFlow and from 11 on with JAX, whose own convolutions are slower. The gradient of a strided patch has to be
-    gathered for every pixel of the input, which costs more than is saved. On PyTorch and on anything but a CPU, nothing
-    was measured: planar.
-
-    Args:
-        group: The `SymmetryGroup`.
-        channels: Number of input channels, C.
-        filters: Number of filters, K.
-        kernel_size: int, in pixels.
-        strides: int, in pixels.
-
-    Returns:
-        bool.
-
-    Example:
-
-    >>> from keras_equivariant.symmetry import get_symmetry
-    >>> [is_faster(get_symmetry("p4m"), channels, channels, 3, 1) for channels in (8, 45, 64)]
-    [False, True, True]
-    """
-    if not _on_measured_device() or (kernel_size > 1 and strides > 1):
-        return False
-    backend = keras.config.backend()
-    if min(channels, filters) < _FEWEST_CHANNELS[backend]:
-        return False
-    for_each_tap, once = _MOVES[backend]
-    moves = (for_each_tap + once / kernel_size**2) * group.order * (channels + filters) / 2
-    return group.order**2 * channels * filters >= _WORTHWHILE * (
-        group_transform(group).products * channels * filters + moves
-    )
-
-
-@functools.cache
-def _on_measured_device():
-    if keras.config.backend() not in _MOVES:
-        return False
-    return all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
 def _flat(indices):

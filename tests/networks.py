@@ -17,9 +17,11 @@ _SMALL = {
     **dict.fromkeys(zoo.list_models("*small"), {"filters": (3, 4), "features": 5, "input_shape": (16, 16, 3)}),
     **dict.fromkeys(zoo.list_models("*unet"), {"filters": 2, "depth": 2, "input_shape": (13, 8, 3)}),
     **dict.fromkeys(
-        zoo.list_models("*resnet50"),
+        [*zoo.list_models("*resnet50"), *zoo.list_models("*resnet18")],
         {"filters": 3, "input_shape": (32, 32, 3), "classes": 7, "blocks": (1, 1, 1, 1)},
     ),
+    **dict.fromkeys(zoo.list_models("*wide_resnet"), {"depth": 10, "widen_factor": 0.5, "input_shape": (12, 12, 3)}),
+    **dict.fromkeys(zoo.list_models("*densenet"), {"growth_rate": 3, "blocks": (1, 2), "input_shape": (17, 17, 3)}),
 }
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 import keras
-from keras import layers
+from keras_equivariant.zoo.large_resnet import large_resnet
 from keras_equivariant.zoo.pretrained import pretrained
 from keras_equivariant.zoo.registry import register
 from keras_equivariant.zoo.resnet_parts import OffsetParts, OrdinaryParts
@@ -166,7 +166,7 @@ def resnet50(
     >>> resnet50(filters=6).output_shape
     (None, 1000)
     """
-    return _large_resnet(OrdinaryParts(use_bias=False), input_shape, classes, filters, blocks, name)
+    return large_resnet(OrdinaryParts(use_bias=False), input_shape, classes, filters, blocks, name)
 
 
 @register
@@ -204,7 +204,7 @@ def offset_resnet50(
     (None, 1000)
     """
     kit = OffsetParts(feature_groups, use_bias=False, padding=padding)
-    return _large_resnet(kit, input_shape, classes, filters, blocks, name)
+    return large_resnet(kit, input_shape, classes, filters, blocks, name)
 
 
 def _small_resnet(kit, input_shape, classes, filters, blocks, name):
@@ -222,25 +222,4 @@ def _small_resnet(kit, input_shape, classes, filters, blocks, name):
             y = kit.normalise(kit.convolve(x, channels, 3, strides), relu=True)
             y = kit.normalise(kit.convolve(y, channels, 3))
             x = kit.relu(kit.add(y, x, strides))
-    return keras.Model(inputs, kit.scores(x, classes), name=name)
-
-
-def _large_resnet(kit, input_shape, classes, filters, blocks, name):
-    """A 7x7 convolution, max pooling, four stages of bottleneck blocks, mean, scores."""
-    if len(blocks) != 4 or min(blocks) < 1:
-        raise ValueError(f"`blocks` must be four numbers of at least 1. Received: blocks={blocks}")
-    inputs = keras.Input(input_shape)
-    x = kit.normalise(kit.convolve(inputs, filters, 7, 2), relu=True)
-    x = layers.MaxPooling2D(3, 2, "same")(x)
-    for stage, count in enumerate(blocks):
-        channels = filters * 2**stage
-        for block in range(count):
-            strides = 2 if stage > 0 and block == 0 else 1
-            shortcut = x
-            if block == 0:
-                shortcut = kit.normalise(kit.convolve(x, 4 * channels, 1, strides))
-            y = kit.normalise(kit.convolve(x, channels, 1), relu=True)
-            y = kit.normalise(kit.convolve(y, channels, 3, strides), relu=True)
-            y = kit.normalise(kit.convolve(y, 4 * channels, 1))
-            x = kit.relu(kit.add(y, shortcut))
     return keras.Model(inputs, kit.scores(x, classes), name=name)

@@ -1,4 +1,4 @@
-"""Building blocks of the residual networks for images under coloured light: ordinary and offset-equivariant."""
+"""Building blocks of the residual networks: ordinary, on a symmetry group, and offset-equivariant."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ from keras import layers
 
 from keras_equivariant.layers import (
     GridCentring2D,
+    GroupConv2D,
+    GroupMaxPooling2D,
+    GroupSeparableConv2D,
     OffsetAdapter,
     OffsetAdd,
     OffsetBatchNormalization,
@@ -14,6 +17,7 @@ from keras_equivariant.layers import (
     OffsetGroupConv2D,
     OffsetReLU,
 )
+from keras_equivariant.sampling import is_centred
 from keras_equivariant.typing import Tensor
 
 _INITIALIZER = "he_normal"
@@ -44,8 +48,11 @@ class OrdinaryParts:
     def relu(self, x: Tensor) -> Tensor:
         return layers.ReLU()(x)
 
-    def centre(self, x: Tensor, strides: int) -> Tensor:
+    def centre(self, x: Tensor, strides: int, size: int = 3) -> Tensor:
         return x
+
+    def pool(self, x: Tensor) -> Tensor:
+        return layers.MaxPooling2D(3, 2, "same")(x)
 
     def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
         if strides > 1:
@@ -59,6 +66,38 @@ class OrdinaryParts:
 
     def scores(self, x: Tensor, classes: int) -> Tensor:
         return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D()(x))
+
+
+class GroupParts(OrdinaryParts):
+    """The same parts on a symmetry group: the scores are of the means over space and orientations."""
+
+    def __init__(self, symmetry: str, separable: bool = False, use_bias: bool = True) -> None:
+        super().__init__(use_bias)
+        self.symmetry = symmetry
+        self.separable = separable
+
+    def convolve(self, x: Tensor, channels: int, size: int, strides: int = 1) -> Tensor:
+        # The first convolution reads few colours: to separate it saves nothing, and leaves one filter for each.
+        if self.separable and size > 1 and len(x.shape) == 5:
+            arguments = {name: value for name, value in self.convolution.items() if name != "kernel_initializer"}
+            initializers = dict.fromkeys(("depthwise_initializer", "pointwise_initializer"), _INITIALIZER)
+            return GroupSeparableConv2D(channels, size, self.symmetry, strides, **arguments, **initializers)(x)
+        return GroupConv2D(channels, size, self.symmetry, strides=strides, **self.convolution)(x)
+
+    def centre(self, x: Tensor, strides: int, size: int = 3) -> Tensor:
+        # Where a size is not known when the network is built, it must be one that fits.
+        if all(cells is None or is_centred(cells, size, strides, "same") for cells in x.shape[1:3]):
+            return x
+        return GridCentring2D(size, strides, "same")(x)
+
+    def pool(self, x: Tensor) -> Tensor:
+        return GroupMaxPooling2D(3, 2, "same")(self.centre(x, 2))
+
+    def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
+        return layers.Add()([residual, shortcut])
+
+    def scores(self, x: Tensor, classes: int) -> Tensor:
+        return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling3D()(x))
 
 
 class OffsetParts(OrdinaryParts):
@@ -84,10 +123,10 @@ class OffsetParts(OrdinaryParts):
     def relu(self, x: Tensor) -> Tensor:
         return OffsetReLU(self.groups)(x)
 
-    def centre(self, x: Tensor, strides: int) -> Tensor:
+    def centre(self, x: Tensor, strides: int, size: int = 3) -> Tensor:
         if self.symmetry is None or strides == 1:
             return x
-        return GridCentring2D(3, strides, self.convolution["padding"])(x)
+        return GridCentring2D(size, strides, self.convolution["padding"])(x)
 
     def add(self, residual: Tensor, shortcut: Tensor, strides: int = 1) -> Tensor:
         return OffsetAdd(self.groups, strides)([residual, shortcut])

@@ -61,7 +61,7 @@ class GroupConv2D(GroupConvolution, keras.layers.Conv2D):
         implementation: How to compute it; weights, outputs and gradients are the same up to rounding. `"planar"`: one
             planar convolution with the expanded kernel. `"spectral"`: by the Fourier transform on the point group,
             with fewer products, from a feature map on the group of known height and width, for a square kernel
-            without dilation or `groups`. `"auto"`: spectral where `spectral.is_faster` says so, for float32 and
+            without dilation or `groups`. `"auto"`: spectral where `spectral_rule.is_faster` says so, for float32 and
             float64, else planar.
 
     Input shape:

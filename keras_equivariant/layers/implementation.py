@@ -3,7 +3,8 @@
 from typing import Any
 
 from keras_equivariant.layers.orientations import describe_feature_map
-from keras_equivariant.spectral import SpectralConvolution, is_faster
+from keras_equivariant.spectral import SpectralConvolution
+from keras_equivariant.spectral_rule import reason_for_planar
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry
 from keras_equivariant.typing import Shape
 
@@ -33,21 +34,30 @@ def choose_convolution(layer: Any, group: SymmetryGroup, input_shape: Shape) -> 
     Raises:
         ValueError: If the layer must be spectral and the input is no map on the group, or its size is unknown.
     """
-    is_covered = len(input_shape) == layer.rank + 3 and None not in input_shape[1:-2]
-    if layer.implementation == "spectral" and not is_covered:
+    reason = why_planar(layer, group, input_shape)
+    if layer.implementation == "spectral" and reason is not None:
         raise ValueError(
             f"`implementation` can be 'spectral' only on a feature map {describe_feature_map(layer.rank, group.order)} "
             f"of known height and width. Received: input_shape={tuple(input_shape)}"
         )
-    channels = input_shape[-1]
-    if layer.implementation == "planar" or channels is None or not is_covered or not _has_spectral_form(layer):
+    return None if reason else SpectralConvolution(group, layer.kernel_size[0], layer.strides[0], layer.padding)
+
+
+def why_planar(layer: Any, group: SymmetryGroup, input_shape: Shape) -> str | None:
+    """Says why a group convolution is planar on such inputs, in a few words; `None` if it is spectral."""
+    if layer.implementation == "planar":
+        return "asked for"
+    if len(input_shape) != layer.rank + 3:
+        return "its input is a planar map"
+    if not _has_spectral_form(layer):
+        return "its dimension, kernel, strides, dilation, padding, `groups` or quotient has no spectral form"
+    if None in input_shape[1:-2] or input_shape[-1] is None:
+        return "its input is of unknown size"
+    if layer.implementation == "spectral":
         return None
-    size, strides = layer.kernel_size[0], layer.strides[0]
-    if layer.implementation == "auto" and not (
-        layer.compute_dtype in _MEASURED_TYPES and is_faster(group, channels, layer.filters, size, strides)
-    ):
-        return None
-    return SpectralConvolution(group, size, strides, layer.padding)
+    if layer.compute_dtype not in _MEASURED_TYPES:
+        return f"nothing was measured in {layer.compute_dtype}"
+    return reason_for_planar(group, input_shape[-1], layer.filters, layer.kernel_size[0], layer.strides[0])
 
 
 def _has_spectral_form(layer):

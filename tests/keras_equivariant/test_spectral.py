@@ -8,7 +8,8 @@ from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
 from keras_equivariant.planar import to_planar
 from keras_equivariant.representations import GroupTransform, LinearCombinations, real_representations
-from keras_equivariant.spectral import SpectralConvolution, is_faster
+from keras_equivariant.spectral import SpectralConvolution
+from keras_equivariant.spectral_rule import is_faster
 from keras_equivariant.symmetry import SymmetryGroup, get_symmetry
 
 pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
