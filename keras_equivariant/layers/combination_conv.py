@@ -13,6 +13,16 @@ from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
 
 
+class _OfMixingWeights(keras.regularizers.Regularizer):
+    """The penalty of a layer on its mixing weights, as a function of the free ones; the layer saves it."""
+
+    def __init__(self, layer):
+        self._layer = layer
+
+    def __call__(self, x):
+        return self._layer.mixing_regularizer(self._layer._mix(x)[0, 0])
+
+
 @keras.saving.register_keras_serializable(package="keras_equivariant")
 class CombinationConv2D(keras.layers.SeparableConv2D):
     """2-D convolution with one kernel for each input map, whose results are combined with learned weights.
@@ -111,13 +121,10 @@ class CombinationConv2D(keras.layers.SeparableConv2D):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.mixing_regularizer:
-            self.pointwise_kernel.regularizer = self._mixing_penalty
+            self.pointwise_kernel.regularizer = _OfMixingWeights(self)
 
     def _mix(self, free_weights):
         return _MIXINGS[self.mixing](free_weights, axis=-2)
-
-    def _mixing_penalty(self, free_weights):
-        return self.mixing_regularizer(self._mix(free_weights)[0, 0])
 
     @property
     def mixing_weights(self) -> Tensor:

@@ -123,3 +123,6 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(super().compute_output_shape(input_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output_padding": self.output_padding}  # Keras before 3.13 leaves it out
