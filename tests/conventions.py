@@ -10,6 +10,7 @@ from keras_equivariant import layers as own
 _NAMED = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 # What Keras' public layers say to their bases.
 _SAID_BY_KERAS = ("rank", "pool_dimensions", "pool_mode")
+RENORMALISES = "renorm" in inspect.signature(keras.layers.BatchNormalization.__init__).parameters  # not in Keras 3.12
 KERNEL = {
     "kernel_initializer": "he_normal",
     "bias_initializer": "ones",
@@ -338,9 +339,7 @@ TABLE = [
         {
             "center": False,
             "scale": False,
-            "renorm": True,
-            "renorm_clipping": {"rmax": 2.0},
-            "renorm_momentum": 0.9,
+            **({"renorm": True, "renorm_clipping": {"rmax": 2.0}, "renorm_momentum": 0.9} if RENORMALISES else {}),
             **({"synchronized": True} if keras.config.backend() == "tensorflow" else {}),
         },
         adds=("feature_groups", "activation"),

@@ -13,6 +13,16 @@ from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape
 _MIXINGS = {"softmax": ops.softmax, "sparsemax": sparsemax}
 
 
+class _OfMixingWeights(keras.regularizers.Regularizer):
+    """The penalty of a layer on its mixing weights, as a function of the free ones; the layer saves it."""
+
+    def __init__(self, layer):
+        self._layer = layer
+
+    def __call__(self, x):
+        return self._layer.mixing_regularizer(_matrix(self._layer._mix(x)))
+
+
 class CombinationConvolution(keras.layers.Layer):
     """Combines the maps of a separable convolution with learned weights; goes before it among the bases.
 
@@ -77,13 +87,10 @@ class CombinationConvolution(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if self.mixing_regularizer:
-            self.pointwise_kernel.regularizer = self._mixing_penalty
+            self.pointwise_kernel.regularizer = _OfMixingWeights(self)
 
     def _mix(self, free_weights):
         return _MIXINGS[self.mixing](free_weights, axis=-2)
-
-    def _mixing_penalty(self, free_weights):
-        return self.mixing_regularizer(_matrix(self._mix(free_weights)))
 
     @property
     def mixing_weights(self) -> Tensor:

@@ -212,4 +212,6 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         return (*planar[:-1], orientations, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "symmetry": self.symmetry, "output_subgroup": self.output_subgroup}
+        # Keras before 3.13 leaves the padding out.
+        names = ("output_padding", "symmetry", "output_subgroup")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -91,7 +91,7 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)  # integers too
-        if self.renorm or self.synchronized:
+        if getattr(self, "renorm", False) or self.synchronized:  # Keras before 3.14 has no renormalisation
             means = self._group_means(inputs)
             outputs = shifted(super().call(shifted(inputs, -means), training=training), means)
             return outputs if self.activation is None else rectified(outputs, self._group_means(outputs))

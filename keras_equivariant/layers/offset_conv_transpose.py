@@ -164,3 +164,6 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         axes = zip(input_shape[1:-1], self.strides, strict=True)
         sizes = [None if size is None else size * stride for size, stride in axes]
         return (input_shape[0], *sizes, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output_padding": self.output_padding}  # Keras before 3.13 leaves it out

@@ -15,7 +15,7 @@ LAYERS = {
 
 
 def along(layer, x, direction):
-    """The derivative of the output along a direction of the first weight, by two reverse passes."""
+    """The derivative of the output along a direction of the first weight, by two reverse passes; a function of it."""
     weights = [variable.value for variable in layer.trainable_variables]
     states = [variable.value for variable in layer.non_trainable_variables]
 
