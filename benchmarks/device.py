@@ -57,10 +57,10 @@ def jobs_of(stage, arguments):
     if stage in ("check", "layers"):
         small = stage == "check" or scale < 0.1
         for channels in (16,) if small else (64, 128, 32, 256, 16):
-            for symmetry in ("p4m", "p4"):
+            for symmetry in ("p4m", "p4") if small else ("p4m", "p4", "p8"):
                 for kernel_size in (3, 1):
                     for name in ("TF32",) if stage == "check" else ("TF32", "bfloat16", "float32"):
-                        for implementation in ("planar", "spectral"):
+                        for implementation in ("planar", "spectral") if symmetry != "p8" else ("planar",):
                             case = (symmetry, name, channels, kernel_size, implementation)
                             title = f"layer {symmetry} {name} C{channels} k{kernel_size} {implementation}"
                             yield title, part(device_layers.layer, *case, scale)
