@@ -10,8 +10,9 @@ group convolutions), `networks` (against ordinary ones of as many parameters), `
 
 Each result is written as soon as it is there. Called again with the same file, it leaves out what is in it, and does
 again what the time has cut short. It ends by itself after `--minutes`: no measurement begins later, and trainings stop.
-`--scale 0.01` tries all of it on a CPU, on a hundredth of the images and small layers: figures of that only say that it
-runs. CIFAR-10 is `cifar10.npz` in `--data-dir`; without it, images are made up, and the errors say nothing.
+`--scale 0.01` tries all of it on a CPU, on a hundredth of the images, with small layers and networks: figures of that
+only say that it runs. CIFAR-10 is `cifar10.npz` in `--data-dir`; without it, images are made up, and the errors say
+nothing.
 """
 
 import argparse
