@@ -10,8 +10,9 @@ group convolutions), `networks` (against ordinary ones of as many parameters), `
 
 Each result is written as soon as it is there. Called again with the same file, it leaves out what is in it, and does
 again what the time has cut short. It ends by itself after `--minutes`: no measurement begins later, and trainings stop.
-`--scale 0.01` tries all of it on a CPU, on a hundredth of the images and small layers: figures of that only say that it
-runs. CIFAR-10 is `cifar10.npz` in `--data-dir`; without it, images are made up, and the errors say nothing.
+`--scale 0.01` tries all of it on a CPU, on a hundredth of the images, with small layers and networks: figures of that
+only say that it runs. CIFAR-10 is `cifar10.npz` in `--data-dir`; without it, images are made up, and the errors say
+nothing.
 """
 
 import argparse
@@ -57,10 +58,10 @@ def jobs_of(stage, arguments):
     if stage in ("check", "layers"):
         small = stage == "check" or scale < 0.1
         for channels in (16,) if small else (64, 128, 32, 256, 16):
-            for symmetry in ("p4m", "p4"):
+            for symmetry in ("p4m", "p4") if small else ("p4m", "p4", "p8"):
                 for kernel_size in (3, 1):
                     for name in ("TF32",) if stage == "check" else ("TF32", "bfloat16", "float32"):
-                        for implementation in ("planar", "spectral"):
+                        for implementation in ("planar", "spectral") if symmetry != "p8" else ("planar",):
                             case = (symmetry, name, channels, kernel_size, implementation)
                             title = f"layer {symmetry} {name} C{channels} k{kernel_size} {implementation}"
                             yield title, part(device_layers.layer, *case, scale)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -122,6 +123,16 @@ def step_of(model, optimizer, loss):
     return step, tuple([variable.value for variable in part] for part in state)
 
 
+def sizes(name, scale):
+    """Arguments of a network's builder: none for its own size; fewer filters and blocks where only a trial is made."""
+    if scale >= 0.1:
+        return {}
+    defaults = {key: found.default for key, found in inspect.signature(zoo.get_builder(name)).parameters.items()}
+    smaller = {"blocks": 1} if "blocks" in defaults else {}
+    filters = np.maximum(3, np.asarray(defaults["filters"]) // 12 * 3)  # by threes, as offset layers want them
+    return {**smaller, "filters": filters.tolist()}
+
+
 def computed(implementation, layer):
     """A copy of a layer that is computed in this way, if it is a convolution on a group."""
     config = layer.get_config()
@@ -137,7 +148,7 @@ def network(name, precision_name, implementation, scale):
     batch = max(2, round(BATCH * scale))
     policy = "mixed_bfloat16" if precision_name == "bfloat16" else "float32"
     with computing_in(policy), jax.default_matmul_precision(PRECISIONS[precision_name][1]):
-        model = zoo.create(name)
+        model = zoo.create(name, **sizes(name, scale))
         if implementation != "auto":
             model = keras.models.clone_model(model, clone_function=functools.partial(computed, implementation))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

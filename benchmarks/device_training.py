@@ -104,7 +104,7 @@ def cifar10(recipe, model, share, data_dir, scale, seconds, seed=0):
     recipe = dataclasses.replace(recipe, epochs=max(1, round(recipe.epochs * share)))
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, max(8, len(data.train) // 8)))
     keras.utils.set_random_seed(recipe.seed)
-    network = zoo.create(recipe.model, **recipe.model_arguments)
+    network = zoo.create(recipe.model, **recipe.model_arguments, **device_layers.sizes(recipe.model, scale))
     precision = jax.default_matmul_precision("tensorfloat32")
     preprocess, found = train(network, recipe, data, time.monotonic() + seconds, precision)
     found = {"model": model, "parameters": network.count_params(), "made_up": made_up, "precision": "TF32", **found}

@@ -126,10 +126,14 @@ def test_options_change_the_recipe(tmp_path, monkeypatch):
         "--resume",
         "--validation",
         "9",
+        "--steps-per-epoch",
+        "11",
+        "--time-limit",
+        "0.5",
     ]
     assert cli.main(["fit", "rotated_mnist", *options, "--output", "folder"]) == 0
-    recipe = get_recipe("rotated_mnist", batch_size=7, jit=True, distribution="mirrored", validation=9)
-    assert received == [recipe, "folder", True, "data"]
+    changes = {"batch_size": 7, "jit": True, "distribution": "mirrored", "validation": 9, "steps_per_epoch": 11}
+    assert received == [get_recipe("rotated_mnist", **changes), "folder", True, "data", 0.5]
 
 
 def test_evaluate_repeats_the_test(run, capsys):

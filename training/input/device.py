@@ -5,6 +5,7 @@ The images lie on the device if they fit, where batches are gathered and transfo
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -196,11 +197,7 @@ def for_training(images: Any) -> Any:
 
 def compiled(function: Callable) -> Callable:
     """The function as JAX compiles it; on other backends, the function itself."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
+    return sys.modules["jax"].jit(function) if keras.config.backend() == "jax" else function  # Keras has imported it
 
 
 def _scaled(images: Any) -> Any:
