@@ -422,6 +422,8 @@ def test_the_best_epoch_is_kept_and_the_training_ends(tmp_path, monkeypatch):
     """The validation losses 3, 2, 2.5, 2.4: with a patience of 2, the weights of the second epoch after four."""
     own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=9)
     recipe = dataclasses.replace(own.recipe, patience=2)
+    with pytest.raises(ValueError, match="`data` must be that of `from_folder`"):
+        fit(recipe, tmp_path / "run", data_dir=str(tmp_path / "mine"))
     losses, kept = iter([3.0, 2.0, 2.5, 2.4, 0.0]), []
 
     class Rigged(keras.callbacks.Callback):
@@ -437,7 +439,7 @@ def test_the_best_epoch_is_kept_and_the_training_ends(tmp_path, monkeypatch):
         for found, expected in zip(models[0].get_weights(), kept[1], strict=True):
             np.testing.assert_array_equal(found, expected)
         (tmp_path / "run" / "metrics.json").unlink()
-        _, again = fit(recipe, tmp_path / "run", True, str(tmp_path / "mine"), own.data)
+        _, again = fit(recipe, tmp_path / "run", True, str(tmp_path / "mine"))
         assert again["epochs"] == 4 and len(kept) == 4, "a training that has ended is not trained on"
         for found, expected in zip(models[-1].get_weights(), kept[1], strict=True):
             np.testing.assert_array_equal(found, expected)

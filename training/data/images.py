@@ -110,7 +110,7 @@ class LabelledImages:
     classes: int
     validation: Split | None = None
     names: tuple[str, ...] = ()  # of the classes
-    rows: tuple[dict[str, str], ...] = ()  # of people's own pictures, what `split.csv` says of each
+    rows: Any = ()  # of people's own pictures, what `split.csv` says of each
 
     def hold_out(self, count: int, seed: int = 0) -> "LabelledImages":
         """Moves some of the training images, always the same for a seed, to the validation set.

@@ -48,7 +48,7 @@ def decode(path: str | pathlib.Path) -> np.ndarray:
     """As `read_picture`, for many threads at once: filters of warnings are those of all threads."""
     try:
         with Image.open(path) as file:
-            if file.format == "TIFF" and file.mode == "RGB" and max(file.tag_v2.get(_BITS, (8,))) > 8:
+            if file.format == "TIFF" and file.mode == "RGB" and max(getattr(file, "tag_v2", {}).get(_BITS, (8,))) > 8:
                 return _read_tiff(path)
             if not _is_deep_png(path):
                 ImageOps.exif_transpose(file, in_place=True)

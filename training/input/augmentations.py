@@ -78,7 +78,7 @@ def _draw_symmetries(key: Any, count: int) -> tf.Tensor:
 def _draw_quarter_turns(key: Any, count: int) -> tf.Tensor:
     """As `_draw_symmetries`, for the four that are turns: transposed exactly where one of the mirrors is."""
     mirrored = tf.random.stateless_uniform((count, 2), key, 0, 2, tf.int32)
-    return tf.concat([mirrored, tf.reduce_sum(mirrored, axis=1, keepdims=True) % 2], axis=1)
+    return tf.concat([mirrored, tf.bitwise.bitwise_xor(mirrored[:, :1], mirrored[:, 1:])], axis=1)
 
 
 def _apply_symmetries(images: Any, choices: Any, background: Any) -> tf.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.export.formats import export, has_tensorflow
 from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
@@ -20,8 +21,10 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.checkpoint import BestEpoch, Checkpoint
 from keras_equivariant.training.runs.duration import Duration, end_of
 from keras_equivariant.training.runs.folder import RunFolder, open_run
+from keras_equivariant.training.runs.own import check_data
 from keras_equivariant.training.runs.provenance import run_config
 from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.own import DATASET
 from keras_equivariant.training.tasks.task import Part, Task
 from matplotlib.figure import Figure
 
@@ -59,7 +62,7 @@ def fit(
     deadline = end_of(time_limit, recipe.distribution)
     task = get_task(recipe.task)
     task.check(recipe)
-    data = task.load(recipe, data_dir) if data is None else data
+    data = _load(task, recipe, output, data_dir) if data is None else data
     parts = task.parts(data)
     _check_sizes(recipe, min(len(part.train) for part in parts))
     preprocess = task.fit_preprocessing(recipe, data)
@@ -106,6 +109,16 @@ def fit(
     save_figure(figure, run.report)
     write_json(run.metrics, metrics)
     return run, metrics
+
+
+def _load(task: Task, recipe: Recipe, output: str, data_dir: str | None) -> Any:
+    """The data set of a recipe; of people's own pictures only that of a run that goes on."""
+    if recipe.dataset != DATASET:
+        return task.load(recipe, data_dir)
+    split = RunFolder(output).split
+    if data_dir is None or not split.exists():
+        raise ValueError("`data` must be that of `from_folder` for people's own pictures. Received: data=None")
+    return task.load_own(recipe, check_data(data_dir), read_split(split), None)
 
 
 def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Model, keras.Model]:

@@ -23,7 +23,7 @@ from matplotlib.figure import FigureBase
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
 
-DATASETS = ("drawn_discs", "folder", DATASET)
+DATASETS = ("drawn_discs", "folder")
 _LOSSES = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
 _BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500
@@ -57,7 +57,7 @@ class Regression(Task[LabelledImages]):
             ("dataset", recipe.dataset, DATASETS),
             ("loss", recipe.loss.get("class_name"), _LOSSES),
         ):
-            if found not in known:
+            if found not in (*known, DATASET):
                 raise ValueError(f"`{field}` must be one of {list(known)}. Received: {field}={found!r}")
 
     def recognises(self, folder: pathlib.Path) -> bool:

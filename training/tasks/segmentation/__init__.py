@@ -24,7 +24,7 @@ from skimage.measure import regionprops_table
 from keras_equivariant import losses  # noqa: F401 - recipes name them
 from keras_equivariant.metrics import Dice
 
-DATASETS = ("drawn_cells", "masked_folder", DATASET)
+DATASETS = ("drawn_cells", "masked_folder")
 _LARGE = 2**22  # pixels of a picture from which on the progress is shown
 _REST = None, None
 
@@ -59,7 +59,7 @@ class Segmentation(Task[Segmented]):
 
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)
-        if recipe.dataset not in DATASETS:
+        if recipe.dataset not in (*DATASETS, DATASET):
             raise ValueError(f"`dataset` must be one of {list(DATASETS)}. Received: dataset={recipe.dataset!r}")
         _crop_size(recipe)
 
