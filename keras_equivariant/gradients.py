@@ -175,6 +175,7 @@ class ModelCopy:
     def loss(self) -> Any:
         for variable, value in self._state:
             variable.assign(value)
+        self.model.reset_metrics()  # Keras before 3.13 returns the mean over all batches so far
         return self.model.train_on_batch(*self._batch, return_dict=True)["loss"]
 
     def gradients(self) -> list[np.ndarray]:

@@ -1,15 +1,17 @@
 """What goes into the wheel, and that it works beside other packages called zoo and training."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, run_python
 
 import keras_equivariant
 
@@ -85,6 +87,66 @@ def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_back
     code = "from keras_equivariant import training, zoo; print(zoo.__file__, zoo.create('p4cnn').count_params())"
     file, parameters = run([programs / "python", "-c", code], tmp_path).split()
     assert file.startswith(str(programs.parent)) and parameters == "24800"
+
+
+# The light installation: none of these is there.
+LIGHT = """
+import sys
+absent = ["tensorflow", "tensorboard", "matplotlib", "PIL", "skimage", "tensorflow_datasets"]
+sys.modules.update(dict.fromkeys(absent))
+import numpy as np
+import keras
+from keras_equivariant import entropy, layers, zoo
+from keras_equivariant.convert import to_group_equivariant
+from keras_equivariant.equivariance import equivariance_error
+from keras_equivariant.planar import to_planar
+
+model = zoo.create("p4cnn", weights="rotated_mnist")
+x = np.random.default_rng(0).normal(size=(2, 28, 28, 1)).astype("float32")
+lowered = to_planar(model)
+print(equivariance_error(model, x), np.abs(model.predict(x, verbose=0) - lowered.predict(x, verbose=0)).max())
+ordinary = keras.Sequential([keras.Input((9, 9, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()])
+converted = to_group_equivariant(ordinary, "p4")
+converted.compile("sgd", "mse")
+converted.fit(x[:, :9, :9].repeat(3, axis=-1), np.zeros((2, 2)), verbose=0)
+assert entropy.diffusion_spectral_entropy(x.reshape(2, -1)) >= 0
+assert not [name for name in absent if sys.modules[name] is not None]
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_layers_and_zoo_without_tensorflow(backend, tensorflow_backend):
+    pytest.importorskip(backend)
+    error, difference = run_python(LIGHT, KERAS_BACKEND=backend).split()
+    assert float(error) < 1e-4 and float(difference) < 1e-3
+
+
+def test_the_light_requirements_are_among_those_of_the_package():
+    def needs(lines):
+        named = (re.match(r"([\w.-]+)(.*)", line.partition("#")[0].strip()) for line in lines)
+        return {match[1]: match[2].strip() for match in named if match}
+
+    light = needs((ROOT / "requirements-light.txt").read_text().splitlines())
+    everything = needs(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    assert light and light.items() <= everything.items()
+
+
+def test_the_source_distribution_holds_the_tests(tmp_path):
+    source = tmp_path / "source"
+    listed = ["tests", "docs", "benchmarks", "keras_equivariant", "zoo", "training"]
+    for name in listed:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, source)
+    code = "import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
+    name = run([sys.executable, "-W", "ignore", "-c", code, tmp_path], source).split()[-1]
+    with tarfile.open(tmp_path / name) as archive:
+        names = {member.partition("/")[2] for member in archive.getnames()}
+    there = {str(path.relative_to(source)) for name in listed for path in (source / name).rglob("*") if path.is_file()}
+    assert there <= names, sorted(there - names)
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "requirements-light.txt"} <= names
+    assert not [one for one in names if "__pycache__" in one]
 
 
 @pytest.mark.parametrize(

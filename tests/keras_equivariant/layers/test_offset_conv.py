@@ -3,7 +3,6 @@ import contextlib
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import COMPILES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import assignment, offset_error, pooled, spread, train
 
@@ -281,6 +280,8 @@ def test_spatial_sizes_may_be_unknown():
 
 
 def test_spatial_sizes_may_be_unknown_in_a_graph(tensorflow_backend):
+    import tensorflow as tf
+
     model = keras.Sequential([keras.Input((None, None, 3)), OffsetConv2D(6, 3, padding="same", activation="tanh")])
     traced = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, 3))])
     x = random_array(2, 5, 7, 3)
