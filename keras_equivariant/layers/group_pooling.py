@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.sampling import output_size, warn_if_broken
@@ -177,6 +178,8 @@ class GroupAveragePooling2D(_GroupPooling, keras.layers.AveragePooling2D):
     def call(self, inputs: Tensor) -> Tensor:
         if self.blur is None:
             return super().call(inputs)
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         x, kernel = merge_orientations(inputs), self.blur_kernel
         reach = len(kernel) // 2
         # Where nothing is averaged, only the cells that are kept are computed.

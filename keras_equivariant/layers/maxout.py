@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.layers.extremes import largest
 from keras_equivariant.typing import Shape, Tensor
 
 
@@ -54,8 +55,8 @@ class Maxout(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         *space, channels = ops.shape(inputs)[1:]
-        blocks = ops.reshape(inputs, (-1, *space, channels // self.pieces, self.pieces))
-        return ops.max(blocks, axis=-1)
+        blocks = ops.reshape(inputs, (ops.shape(inputs)[0], *space, channels // self.pieces, self.pieces))
+        return largest(blocks, (-1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         channels = input_shape[-1]

@@ -133,7 +133,7 @@ def test_options_change_the_recipe(tmp_path, monkeypatch):
     ]
     assert cli.main(["fit", "rotated_mnist", *options, "--output", "folder"]) == 0
     changes = {"batch_size": 7, "jit": True, "distribution": "mirrored", "validation": 9, "steps_per_epoch": 11}
-    assert received == [get_recipe("rotated_mnist", **changes), "folder", True, "data", 0.5]
+    assert received == [get_recipe("rotated_mnist", **changes), "folder", True, "data", 0.5, None, []]
 
 
 def test_evaluate_repeats_the_test(run, capsys):
