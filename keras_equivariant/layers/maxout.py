@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.extremes import largest
 from keras_equivariant.typing import Shape, Tensor
 
@@ -54,8 +55,10 @@ class Maxout(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
+        if (nothing := output_of_nothing(self, inputs)) is not None:
+            return nothing
         *space, channels = ops.shape(inputs)[1:]
-        blocks = ops.reshape(inputs, (ops.shape(inputs)[0], *space, channels // self.pieces, self.pieces))
+        blocks = ops.reshape(inputs, (-1, *space, channels // self.pieces, self.pieces))
         return largest(blocks, (-1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
