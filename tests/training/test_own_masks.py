@@ -80,7 +80,7 @@ def test_pictures_that_cannot_be_read_are_left_out(tmp_path):
     (folder / "images" / "notes.txt").write_text("neither a picture nor without a mask")
     own = from_folder(folder)
     assert len(own.data.rows) == 8
-    assert [line[:49] for line in own.lines[-2:]] == ["warning: 1 files cannot be read and are left out:"] * 2
+    assert [line[:42] for line in own.lines[-2:]] == ["warning: left out, cannot be read: 1 file:"] * 2
 
 
 def other_size(folder):

@@ -79,13 +79,21 @@ def test_a_split_that_is_given(tmp_path, names):
         write_classes(tmp_path / name, (("a", count), ("b", count)))
     found, lines = split(tmp_path)
     assert parts(found.rows) == {"a": (6, 2, 3), "b": (6, 2, 3)}
-    assert "in more than one part of the split, such as" in lines[0], "the pictures are drawn alike"
+    assert " across the split, such as" in lines[0] and "none" not in lines[0], "the pictures are drawn alike"
 
 
 def test_what_a_given_split_lacks_is_taken_from_the_training(tmp_path):
     write_classes(tmp_path / "train", (("a", 20), ("b", 10)))
     write_classes(tmp_path / "test", (("a", 2), ("b", 3)))
     assert parts(split(tmp_path)[0].rows) == {"a": (17, 3, 2), "b": (8, 2, 3)}
+
+
+def test_pictures_to_test_on_without_classes_are_left_out(tmp_path):
+    write_classes(tmp_path / "train", (("a", 20), ("b", 10)))
+    draw(tmp_path / "test" / "0.png", 0, 99)
+    found, _ = split(tmp_path)
+    assert parts(found.rows) == {"a": (13, 3, 4), "b": (6, 2, 2)}
+    assert found.notes == ["warning: left out, without class subfolders: test"]
 
 
 def test_classes_with_names_of_parts_are_classes(tmp_path):
@@ -101,9 +109,9 @@ def test_copies_stay_together(tmp_path):
         found, (line,) = split(tmp_path, seed=seed)
         where = {row["file"]: row["split"] for row in found.rows}
         assert all(where[f"a/{i}.png"] == where[f"a/copy {i}.png"] for i in range(8))
-        assert line.startswith("warning: 8 pictures are there more than once, none of them across the split, such as")
+        assert line.startswith("warning: there more than once: 8 pictures, none of them across the split, such as a/")
     shutil.copy(tmp_path / "a" / "0.png", tmp_path / "b" / "of a.png")
-    assert split(tmp_path)[1][-1].startswith("warning: 1 pictures are there with more than one label, such as a/0.png")
+    assert split(tmp_path)[1][-1].startswith("warning: there with more than one label: 1 picture, such as a/0.png")
 
 
 def test_links_are_followed_but_in_no_circle(tmp_path):
@@ -114,7 +122,7 @@ def test_links_are_followed_but_in_no_circle(tmp_path):
     os.symlink(tmp_path / "elsewhere" / "more", folder / "b" / "more")
     rows, notes = list_classes(folder)
     assert parts(rows) == {"a": (0, 0, 0), "b": (0, 0, 0)} and len(rows) == 11
-    assert notes == ["warning: 2 links lead back to where they are; they are not followed"]
+    assert notes == ["warning: not followed, back to where they are: 2 links"]
     assert pictures_below(folder / "a", folder)[0] == [f"a/{i}.png" for i in range(4)]
 
 
@@ -132,9 +140,9 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path):
     assert len(own.data.rows) == 23 and own.data.names == ("bars", "rings")
     left = [line for line in own.lines if line.startswith("warning")]
     assert left[0] == "warning: no picture in nothing, which is left out"
-    assert left[1] == "warning: 1 pictures lie outside of the class subfolders; they are left out"
-    assert left[2].startswith("warning: 2 files cannot be read and are left out: ") and "and 1 more" in left[2]
-    assert left[3].startswith("warning: 1 files cannot be read and are left out: ") and "3.png (" in left[3]
+    assert left[1] == "warning: left out, outside of the class subfolders: 1 picture"
+    assert left[2].startswith("warning: left out, cannot be read: 2 files: ") and "and 1 more" in left[2]
+    assert left[3].startswith("warning: left out, cannot be read: 1 file: ") and "3.png (" in left[3]
 
 
 def test_pictures_of_all_kinds_in_one_folder(tmp_path):

@@ -68,7 +68,10 @@ def list_classes(folder: pathlib.Path) -> tuple[list[Row], list[str]]:
         raise ValueError(f"`data` must hold a subfolder for each class. Received: {folder} without subfolders")
     notes, rows = [], []
     nested = {path: PARTS[_NAMES[path.name.lower()]] for path in folders if path.name.lower() in _NAMES}
-    split = len(nested) == len(folders) and "train" in nested.values() and all(map(_folders, folders))
+    split = len(nested) == len(folders) and any(part == "train" and _folders(path) for path, part in nested.items())
+    flat = [path.name for path in folders if split and not _folders(path)]
+    if flat:
+        notes.append(f"warning: left out, without class subfolders: {_some(flat)}")
     homes = [(below, nested[path]) for path in folders for below in _folders(path)] if split else []
     circles, empty = 0, []
     for path, part in homes if split else [(path, "") for path in folders]:
@@ -78,12 +81,12 @@ def list_classes(folder: pathlib.Path) -> tuple[list[Row], list[str]]:
             empty.append(path.name)
         rows += [{"file": file, "split": part, "label": path.name} for file in files]
     if circles:
-        notes.append(f"warning: {circles} links lead back to where they are; they are not followed")
+        notes.append(f"warning: not followed, back to where they are: {count(circles, 'link')}")
     if empty:
         notes.append(f"warning: no picture in {_some(sorted(set(empty)))}, which is left out")
     loose = sum(path.suffix.lower() in ENDINGS for path in folder.iterdir() if path.is_file())
     if loose:
-        notes.append(f"warning: {loose} pictures lie outside of the class subfolders; they are left out")
+        notes.append(f"warning: left out, outside of the class subfolders: {count(loose, 'picture')}")
     if not rows:
         raise ValueError(f"`data` must hold pictures ({', '.join(ENDINGS)}). Received: {folder} without one")
     return rows, notes
@@ -173,7 +176,7 @@ def skipped(unread: Sequence[str]) -> list[str]:
     if not unread:
         return []
     more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-    return [f"warning: {len(unread)} files cannot be read and are left out: {unread[0]}{more}"]
+    return [f"warning: left out, cannot be read: {count(len(unread), 'file')}: {unread[0]}{more}"]
 
 
 def read_all(
@@ -214,6 +217,11 @@ def _twins(folder: pathlib.Path, rows: Sequence[Row]) -> list[str]:
         return hashlib.blake2b((folder / row["file"]).read_bytes()).hexdigest()
 
     return in_threads(key, list(zip(rows, lengths, strict=True)))
+
+
+def count(number: int, what: str) -> str:
+    """`"1 file"`, `"2 files"`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _folders(path: pathlib.Path) -> list[pathlib.Path]:

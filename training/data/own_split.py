@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from keras_equivariant.training.data.own import PARTS, Found, Row
+from keras_equivariant.training.data.own import PARTS, Found, Row, count
 
 TEST = 0.2  # share of the pictures
 
@@ -61,17 +61,15 @@ def _copies(found: Found, label: Callable[[Row], str]) -> list[str]:
     labels = [rows for rows in several if len({label(row) for row in rows}) > 1]
     lines = []
     if several:
-        where = (
-            f"{len(across)} of them in more than one part of the split" if across else "none of them across the split"
-        )
+        where = f"{len(across)} of them across the split" if across else "none of them across the split"
+        one, other = (row["file"] for row in (across or several)[0][:2])
         lines.append(
-            f"warning: {len(several)} pictures are there more than once, {where}, such as "
-            f"{(across or several)[0][0]['file']} and {(across or several)[0][1]['file']}"
+            f"warning: there more than once: {count(len(several), 'picture')}, {where}, such as {one} and {other}"
         )
     if labels:
+        one, other = (row["file"] for row in labels[0][:2])
         lines.append(
-            f"warning: {len(labels)} pictures are there with more than one label, such as "
-            f"{labels[0][0]['file']} and {labels[0][1]['file']}"
+            f"warning: there with more than one label: {count(len(labels), 'picture')}, such as {one} and {other}"
         )
     return lines
 

@@ -84,10 +84,9 @@ def load_own(recipe: Recipe, folder: pathlib.Path, rows: list[Row]) -> Segmented
     read = set(pictures.names)
     kept = [row for row in there if str(folder / row["file"]) in read]
     found = Found(folder, kept, [], False, [], [])
-    side = recipe.model_arguments["input_shape"][0]
-    return _data(_channels(pictures, recipe.model_arguments["input_shape"][-1]), meaning, found).with_crops(
-        (side, side)
-    )
+    height, width, channels = recipe.model_arguments["input_shape"]
+    data = _data(_channels(pictures, channels), meaning, found)
+    return data.with_crops((height, width)) if len(data.train) else data  # nothing is cropped in a test
 
 
 def _read(folder: pathlib.Path, rows: list[Row], wishes: Wishes, unread: list[str]) -> tuple[MaskedPictures, Meaning]:
