@@ -92,7 +92,7 @@ class BestEpoch(keras.callbacks.Callback):
     """Ends a training that no longer gets better, and keeps the weights of its best epoch in a file.
 
     It stands before the `Checkpoint`: if the process is killed between the two, the epoch is trained again, to the
-    same end.
+    same end. So is an epoch that was ended in the middle: if it is the best, its weights are kept in memory only.
 
     Args:
         run: The `RunFolder`.
@@ -104,6 +104,8 @@ class BestEpoch(keras.callbacks.Callback):
         super().__init__()
         self._run, self._patience, self._history = run, patience, history
         self.ended = False
+        self._steps = 0
+        self._unfinished: list[np.ndarray] = []
         self._check()
 
     def _check(self, *new: float) -> bool:
@@ -118,18 +120,31 @@ class BestEpoch(keras.callbacks.Callback):
         self.ended = len(losses) - 1 - best >= self._patience
         return bool(losses) and best == len(losses) - 1
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Starts to count."""
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Counts the steps of the epoch."""
+        self._steps += 1
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves the weights of the best epoch so far, and ends the training when it is time."""
         if self._patience is None or not math.isfinite((logs or {}).get("loss", math.nan)):
             return
-        if self._check((logs or {})["val_loss"]):
+        best = self._check((logs or {})["val_loss"])
+        if best and self._steps < (self.params.get("steps") or 0):
+            self._unfinished = self.model.get_weights()
+        elif best:
             save_checkpoint(self._run.best, list(self.model.variables), self._history, 0.0)
         if self.ended:
             self.model.stop_training = True
 
     def restore(self, model: keras.Model) -> None:
         """Gives a model the weights of the best epoch."""
-        if self._patience is not None:
+        if self._unfinished:
+            model.set_weights(self._unfinished)
+        elif self._patience is not None:
             load_checkpoint(self._run.best, list(model.variables))
 
 
