@@ -81,7 +81,7 @@ class OffsetAdapter(keras.layers.Wrapper):
         self.output_reduction = output_reduction
         self.output_scope = output_scope
         second = (output_reduction or reduction, output_scope or scope)
-        self.output_pooling = self.pooling
+        self.output_pooling = None  # not the first once more: files name layers by their attributes
         if second != (reduction, scope):
             if invariant:
                 raise ValueError(
@@ -93,13 +93,14 @@ class OffsetAdapter(keras.layers.Wrapper):
             )
 
     def build(self, input_shape: Shape) -> None:
-        for pooling in {id(pooling): pooling for pooling in (self.pooling, self.output_pooling)}.values():
-            pooling.build(input_shape)
+        self.pooling.build(input_shape)
+        if self.output_pooling is not None:
+            self.output_pooling.build(input_shape)
         super().build(input_shape)
         output_shape = self.compute_output_shape(input_shape)
         if not self.invariant:
             check_channels(self._groups_of(output_shape[-1], input_shape[-1]), output_shape[-1], "output channels")
-            if self.output_pooling.scope == "local" and tuple(output_shape[:-1]) != tuple(input_shape[:-1]):
+            if (self.output_scope or self.scope) == "local" and tuple(output_shape[:-1]) != tuple(input_shape[:-1]):
                 raise ValueError(
                     f"`layer` must keep the positions if scope='local', or output_scope='local'. "
                     f"Received: input shape {tuple(input_shape)}, output shape {tuple(output_shape)}"
@@ -117,7 +118,7 @@ class OffsetAdapter(keras.layers.Wrapper):
         outputs = self.layer(shifted(inputs, -over_channels(pooled, channels, self.feature_groups)))
         if self.invariant:
             return outputs
-        if self.output_pooling is not self.pooling:
+        if self.output_pooling is not None:
             pooled = self.output_pooling(inputs)
         return shifted(outputs, over_channels(pooled, outputs.shape[-1], self._groups_of(outputs.shape[-1], channels)))
 

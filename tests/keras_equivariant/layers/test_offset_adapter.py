@@ -222,6 +222,7 @@ def test_one_pooling_with_weights_is_one():
     layer = OffsetAdapter(keras.layers.ReLU(), reduction="linear")
     layer(random_array(2, 6))
     assert len(layer.weights) == 1
+    assert [weight.path for weight in layer.weights] == [f"{layer.name}/pooling/kernel"]
     two = OffsetAdapter(keras.layers.ReLU(), reduction="linear", output_reduction="linear", output_scope="local")
     two(random_array(2, 6))
     assert len(two.weights) == 2
