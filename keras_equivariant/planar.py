@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_equivariant.channels import channels_last
 from keras_equivariant.layers import (
     CosetPooling,
     GridCentring2D,
@@ -104,7 +105,7 @@ def to_planar(model: keras.Model) -> keras.Model:
 
 
 def _lower(functional, name):
-    with names_for(functional):
+    with names_for(functional), channels_last():
         lowering = _Lowering(count_uses(functional))
         lowered = keras.models.clone_model(functional, clone_function=itself, call_function=lowering)
         outputs = keras.tree.map_structure(lowering.as_feature_map, lowered.output)

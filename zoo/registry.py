@@ -9,6 +9,8 @@ import keras
 from keras_equivariant.zoo.features import build_exactly, without_top
 from keras_equivariant.zoo.transfer import start_from
 
+from keras_equivariant.channels import channels_last
+
 Builder = TypeVar("Builder", bound=Callable[..., keras.Model])
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {}
 
@@ -30,6 +32,7 @@ def register(builder: Builder) -> Builder:
     return builder
 
 
+@channels_last()
 def create(
     name: str, /, *, weights: str | os.PathLike | None = None, include_top: bool = True, **arguments: Any
 ) -> keras.Model:

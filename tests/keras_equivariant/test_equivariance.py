@@ -141,7 +141,8 @@ def test_a_fixed_input_that_is_not_square(report):
     def errors(model):
         with pytest.warns(UserWarning, match=told) as caught:
             found = equivariance_report(model, x) if report else {"all": equivariance_error(model, x)}
-        assert len(caught) == 1 and caught[0].filename == __file__
+        ours = [warning for warning in caught if "alone are tested" in str(warning.message)]
+        assert len(ours) == 1 and ours[0].filename == __file__
         return list(found.values())
 
     told = r"The elements \[0, 2, 4, 6\] alone are tested: .* \(5, 6\), .* \[1, 3, 5, 7\] exchange"
