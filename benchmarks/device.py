@@ -120,6 +120,15 @@ def is_done(result):
     return "error" not in result and not early
 
 
+def share_of_peak(name, found, results):
+    """What a layer reaches of the large matrix product in its precision, counted as the planar convolution."""
+    peaks = [results.get(f"peak {part}", {}).get("flops_a_second") for part in name.split()]
+    peak = next((value for value in peaks if value), None)
+    if not name.startswith("layer") or peak is None or "flops_a_second" not in found:
+        return {}
+    return {"share_of_peak": found["flops_a_second"] / peak}
+
+
 def run_stage(stage, arguments, results):
     end = min(arguments.end, time.monotonic() + 60 * STAGES[stage])
     for name, job in jobs_of(stage, arguments):
@@ -134,7 +143,8 @@ def run_stage(stage, arguments, results):
         except Exception as error:  # too large for the memory, say: the others go on
             traceback.print_exc(limit=-2)
             found = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
-        results[name] = {**found, "wall_seconds": round(time.monotonic() - start, 2), "scale": arguments.scale}
+        share = share_of_peak(name, found, results)
+        results[name] = {**found, **share, "wall_seconds": round(time.monotonic() - start, 2), "scale": arguments.scale}
         write(arguments.output, results)
         jax.clear_caches()
         shown = ("seconds", "flops_a_second", "images_a_second", "test_error", "epochs", "left_out", "error")

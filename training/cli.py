@@ -4,7 +4,6 @@ Help and refusals shall take no time: what is imported here, before the argument
 """
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +15,7 @@ from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.runs.callbacks import load_callbacks
-from keras_equivariant.training.runs.commands import add_commands
+from keras_equivariant.training.runs.commands import add_commands, import_tensorflow_quietly
 from keras_equivariant.training.runs.folder import check_output, check_time_limit, find_finished_run
 from keras_equivariant.training.runs.own import add_options, check_options, prepare, share_or_count
 from keras_equivariant.training.runs.predict import SHOWN, check_folder, find_pictures, predict
@@ -157,7 +156,7 @@ def _parser() -> tuple[_Parser, list[str]]:
     command.add_argument("--output", metavar="DIR", required=True, help="folder to write, new or empty")
     command.set_defaults(run=_predict)
 
-    add_commands(commands, _import_tensorflow_quietly)
+    add_commands(commands)
     return parser, list(commands.choices)
 
 
@@ -182,22 +181,6 @@ def _check_data_dir(data_dir: str | None, dataset: str | None) -> None:
             raise ValueError(f"`data_dir` {rule}. Received: data_dir={data_dir}")
 
 
-def _import_tensorflow_quietly() -> None:
-    """Imports TensorFlow with the standard error closed to its start-up notices, which tell a user nothing."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    standard_error = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        with contextlib.suppress(ImportError):  # Keras may compute with something else
-            import tensorflow  # noqa: F401
-
-        import keras_equivariant.library  # noqa: F401 - it registers what saved models are made of
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-
-
 def _list(arguments: argparse.Namespace) -> None:
     recipes = {name: get_recipe(name).description for name in list_recipes()}
     for title, lines in {"Recipes": recipes, "Models": list_models(), "Studies": list_studies()}.items():
@@ -209,7 +192,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     check_time_limit(arguments.time_limit)
     data: Any = None
     if arguments.data is not None:
-        recipe, data, output = prepare(arguments, _import_tensorflow_quietly)
+        recipe, data, output = prepare(arguments, import_tensorflow_quietly)
     else:
         fields = {field.name for field in dataclasses.fields(Recipe)}
         changes = {name: value for name, value in vars(arguments).items() if name in fields}
@@ -220,7 +203,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         _check_data_dir(arguments.data_dir, recipe.dataset)
         output = arguments.output or os.path.join("runs", f"{recipe.name}-{recipe.model}-{recipe.seed}")
         check_output(output, recipe.epochs, arguments.resume)
-        _import_tensorflow_quietly()
+        import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.fit import fit
     from keras_equivariant.training.tasks import get_task
@@ -236,7 +219,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     _check_runs([arguments.folder], arguments.data_dir)
-    _import_tensorflow_quietly()
+    import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import format_metrics
     from keras_equivariant.training.runs.finished import load_run
 
@@ -249,7 +232,7 @@ def _export(arguments: argparse.Namespace) -> None:
     if os.path.exists(arguments.output):
         raise ValueError(f"`output` must not exist yet. Received: output={arguments.output}")
     _check_runs([arguments.folder], arguments.data_dir)
-    _import_tensorflow_quietly()
+    import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import name_and_unit
     from keras_equivariant.training.runs.export import export_run
     from keras_equivariant.training.runs.finished import read_recipe
@@ -273,7 +256,7 @@ def _export(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     check_name("format", arguments.format, _TABLES)
     _check_runs(arguments.folders)
-    _import_tensorflow_quietly()
+    import_tensorflow_quietly()
     from keras_equivariant.training.runs.compare import compare_runs, draw_comparison, format_table
 
     runs = compare_runs(arguments.folders)
@@ -287,7 +270,7 @@ def _lights(arguments: argparse.Namespace) -> None:
     if arguments.images < 1:
         raise ValueError(f"`images` must be at least 1. Received: images={arguments.images}")
     _check_runs(arguments.folders, arguments.data_dir)
-    _import_tensorflow_quietly()
+    import_tensorflow_quietly()
     from keras_equivariant.training.runs.lights import draw_lights
 
     print(*draw_lights(arguments.folders, arguments.output, arguments.images, arguments.data_dir), sep="\n")
@@ -297,7 +280,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     _check_runs([arguments.folder])
     find_pictures(arguments.paths)
     check_folder(arguments.output)
-    _import_tensorflow_quietly()
+    import_tensorflow_quietly()
     texts, unreadable = predict(arguments.folder, arguments.paths, arguments.output, arguments.raw)
     print(*(f"{file}: {text}" for file, text in list(texts.items())[:SHOWN]), sep="\n")
     print(*(os.path.join(arguments.output, f"predictions.{ending}") for ending in ("csv", "png")), sep="\n")

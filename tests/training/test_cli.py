@@ -254,7 +254,7 @@ except SystemExit as exit_:
         (["fit", "--model", "p4cn"], 2, "`model` must be .* Did you mean 'p4cnn'\\? Received: model='p4cn'"),
         (["fit", "--precision", "float23"], 2, "Did you mean 'float32'\\? Received: precision='float23'"),
         (["fit", "--precision", "??"], 2, "'float64'\\]. Received: precision='\\?\\?'"),
-        (["fit", "--data", "folder"], 2, "unrecognized arguments: --data"),
+        (["fit", "--data-di", "folder"], 2, "unrecognized arguments: --data-di"),
         (["fit", "--output", "{finished}"], 2, "already holds a finished run"),
         (["fit", "--output", "{unfinished}"], 2, "holds an unfinished run: add --resume"),
         (

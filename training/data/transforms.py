@@ -1,16 +1,25 @@
-"""Image transforms for tf.data pipelines. Nothing here draws random numbers: pass the parameters."""
+"""Image transforms for tf.data pipelines. Nothing here draws random numbers: pass the parameters.
 
-from typing import Any
+TensorFlow is imported when the first of them is called: not every installation has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def scaled(images: Any) -> tf.Tensor:
     """Bytes as floats between 0 and 1; floats as they are."""
+    import tensorflow as tf
+
     return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
 
 
@@ -26,6 +35,8 @@ def rotate(images: Any, angles: Any, background: Any = 0.0, interpolation: str =
     Returns:
         The rotated images.
     """
+    import tensorflow as tf
+
     centre_x, centre_y = _centre(images)
     cosine, sine = tf.cos(angles), tf.sin(angles)
     # The output pixel (x, y), rows downwards, shows the input at (c x - s y + dx, s x + c y + dy): it was there before
@@ -46,6 +57,8 @@ def shift_and_flip(images: Any, shifts_and_flips: Any, background: Any = 0.0) ->
     Returns:
         The transformed images, mirrored first and shifted then.
     """
+    import tensorflow as tf
+
     right, down, flip = tf.unstack(tf.cast(shifts_and_flips, tf.float32), axis=1)
     centre_x, _ = _centre(images)
     direction, zero = 1 - 2 * flip, tf.zeros_like(right)
@@ -54,12 +67,16 @@ def shift_and_flip(images: Any, shifts_and_flips: Any, background: Any = 0.0) ->
 
 
 def _centre(images: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    import tensorflow as tf
+
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     return tf.cast(width - 1, tf.float32) / 2, tf.cast(height - 1, tf.float32) / 2
 
 
 def _project(images: Any, coefficients: list[tf.Tensor], interpolation: str, background: Any) -> tf.Tensor:
     """Shows at (x, y) what the images have at (a x + b y + c, d x + e y + f), the coefficients being a to f."""
+    import tensorflow as tf
+
     zeros = tf.zeros_like(coefficients[0])
     # The operation fills with one number, 0; the subtraction makes that one for each channel.
     moved = tf.raw_ops.ImageProjectiveTransformV3(

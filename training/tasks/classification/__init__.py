@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras_equivariant.training import data as datasets
 from keras_equivariant.training.data.images import LabelledImages
+from keras_equivariant.training.data.transforms import fit_into
 from keras_equivariant.training.input.batches import TEST_ANGLES, once, training_batches
 from keras_equivariant.training.input.preprocessing import (
     Preprocessing,
@@ -141,8 +142,6 @@ class Classification(Task[LabelledImages]):
         drawn(figure, model, data, preprocess, history, metrics, self.labels(data))
 
     def predict(self, model: keras.Model, image: np.ndarray, preprocess: Prepare, labels: Labels) -> Prediction:
-        from keras_equivariant.training.data.transforms import fit_into  # of TensorFlow, as what reads pictures is
-
         images = fit_into(image, model.input_shape[1:])[None]
         outputs = model(np.asarray((preprocess or Unchanged())(images)))
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(outputs, "float32")))[0]

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras_equivariant.training.data.images import LabelledImages
-from keras_equivariant.training.input.pipelines import test_batches
+from keras_equivariant.training.input.batches import test_batches
 from keras_equivariant.training.pictures.curves import draw_over_epochs
 from keras_equivariant.training.pictures.gallery import draw_oriented_predictions
 from matplotlib.axes import Axes
