@@ -51,8 +51,12 @@ def test_page_on_own_pictures(tensorflow_backend, tmp_path, monkeypatch):
     assert names["pictures"].shape == (8, 32, 32, 3) and names["model"].output_shape == (None, 2)
 
 
+def test_page_on_speed():
+    assert run_code_blocks("docs/speed.md")["Recompute"]  # more in keras_equivariant/test_recompute.py
+
+
 def test_no_other_page_has_code():
-    tested = {"README.md", "export.md", "normalisation.md", "own_pictures.md", "pretrained.md"}
+    tested = {"README.md", "export.md", "normalisation.md", "own_pictures.md", "pretrained.md", "speed.md"}
     assert {page.name for page in PAGES if "```python" in page.read_text()} == tested
 
 

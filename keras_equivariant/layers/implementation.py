@@ -50,7 +50,7 @@ def why_planar(layer: Any, group: SymmetryGroup, input_shape: Shape) -> str | No
     if len(input_shape) != layer.rank + 3:
         return "its input is a planar map"
     if not _has_spectral_form(layer):
-        return "its dimension, kernel, strides, dilation, padding, `groups` or quotient has no spectral form"
+        return "its dimension, group, kernel, strides, dilation, padding, `groups` or quotient has no spectral form"
     if None in input_shape[1:-2] or input_shape[-1] is None:
         return "its input is of unknown size"
     if layer.implementation == "spectral":
