@@ -111,7 +111,7 @@ class OffsetProjection(keras.constraints.Constraint):
         """How far a kernel is from satisfying the constraint: the largest deviation of a sum from 1 or from 0."""
         w = self._checked(w)
         parts = [phase for _, phase in self._phases(ops.swapaxes(w, -2, -1))] if self.transposed else [w]
-        return max(float(ops.max(ops.abs(self._deviation(part)))) for part in parts)
+        return max(float(np.abs(ops.convert_to_numpy(self._deviation(part))).max()) for part in parts)
 
     def _checked(self, w):
         w = ops.convert_to_tensor(w)

@@ -21,6 +21,7 @@ from keras_equivariant.layers.feature_groups import (
     group_means,
     positions,
     projected,
+    projected_value,
     times_matrix,
 )
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
@@ -105,7 +106,7 @@ class FeatureGroupPooling(keras.layers.Layer):
             if self.scope == "global":
                 inputs = ops.cast(channel_sums(inputs) / positions(inputs), self.compute_dtype)
             # Projected here too: it is small, and holds whatever has changed the weights.
-            return times_matrix(inputs, ops.cast(self._projection(self.kernel), self.compute_dtype))
+            return times_matrix(inputs, projected_value(self._projection, self.kernel, self.compute_dtype))
         if self.reduction == "mean":
             return group_averages(inputs, self.feature_groups)
         reduce = largest if self.reduction == "max" else smallest

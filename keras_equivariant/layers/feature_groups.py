@@ -136,6 +136,12 @@ def times_matrix(x: Tensor, matrix: Tensor) -> Tensor:
     return ops.reshape(ops.einsum("bi,io->bo", rows, matrix), (*ops.shape(x)[:-1], matrix.shape[-1]))
 
 
+def projected_value(projection: Callable[[Tensor], Tensor], weight: Tensor, dtype: str) -> Tensor:
+    """A weight projected, in 32 bits at least, in the type that a layer computes in."""
+    weight = ops.convert_to_tensor(weight)
+    return ops.cast(projection(ops.cast(weight, statistics_dtype(weight))), dtype)
+
+
 def projected(initializer: Initializer, projection: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     """An initialiser whose values are projected."""
     draw = keras.initializers.get(initializer)

@@ -20,6 +20,7 @@ from keras_equivariant.layers.feature_groups import (
     group_means,
     over_channels,
     projected,
+    projected_value,
     shifted,
 )
 from keras_equivariant.layers.offset_concatenate import are_several
@@ -233,7 +234,7 @@ class OffsetAffineCombination(keras.layers.Layer):
         # Projected here too: it is small, and holds whatever has changed the weights.
         weights: Any = self.coefficients
         if weights is None:
-            weights = ops.cast(self._projection(self.kernel), self.compute_dtype)[:, 0]
+            weights = projected_value(self._projection, self.kernel, self.compute_dtype)[:, 0]
         total = weights[0] * inputs[0]
         for i in range(1, len(inputs)):
             total = total + weights[i] * inputs[i]

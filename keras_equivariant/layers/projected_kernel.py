@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_equivariant.channel_groups import check_channels, check_feature_groups, check_input_channels, count_groups
 from keras_equivariant.constraints import OffsetProjection, warn_of_violation
-from keras_equivariant.layers.feature_groups import group_means, over_channels, projected, shifted
+from keras_equivariant.layers.feature_groups import group_means, over_channels, projected, projected_value, shifted
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 PROJECTIONS = ("constraint", "forward")
@@ -74,7 +74,9 @@ class ProjectedKernel(keras.layers.Layer):
 
     def _kernel_in_use(self):
         """The kernel, in the type that the layer computes in."""
-        return self.kernel if self.projection == "constraint" else ops.cast(self.kernel, self.compute_dtype)
+        if self.projection == "constraint":
+            return self.kernel
+        return projected_value(self._projection, self._kernel, self.compute_dtype)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         keras.layers.Layer.save_own_variables(self, store)  # what is stored, not what it is projected to

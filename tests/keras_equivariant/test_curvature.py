@@ -95,7 +95,8 @@ def test_the_layers_of_the_notes():
     maps = compiled(Subsampling2D(2), keras.layers.Flatten(), shape=(4, 6, 3))
     table = compiled(TableConv2D([[0, 1], [2]], 2, strides=2), keras.layers.Flatten(), shape=(4, 6, 3))
     signal = compiled(keras.layers.Dense(2, "relu"), Subsampling1D(3, reduction="decimate"), shape=(6, 4))
-    for model in (maps, table, signal):
+    # A step of float32 is long enough to cross a kink.
+    for model in (maps, table, signal) if DTYPE == "float64" else (maps, table):
         found, expected = both(model)
         for values, true in zip(found.values(), expected.values(), strict=True):
             assert relative_error(values, true) < TOLERANCE
