@@ -125,7 +125,7 @@ def test_training():
         ("all_cnn_c", {"downsampling": None}, "Received: downsampling=None"),
         ("all_cnn_c", {"filters": (1, 2, 3)}, "Received: filters="),
         ("p4m_resnet44", {"symmetry": "p5"}, "Received: symmetry='p5'"),
-        ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received|negative"),
+        ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received: input_shape|negative"),
     ],
 )
 def test_bad_arguments(name, arguments, message):
