@@ -31,7 +31,7 @@ def build_exactly(builder: Callable[..., keras.Model], arguments: Mapping[str, A
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", EquivarianceWarning)
-            return builder(**arguments)
+            return _built(builder, arguments)
     except (EquivarianceWarning, ValueError) as error:
         advice = _nearest_sizes(builder, arguments)
         if advice:
@@ -44,6 +44,19 @@ def build_exactly(builder: Callable[..., keras.Model], arguments: Mapping[str, A
     return builder(**arguments)
 
 
+def _built(builder, arguments):
+    """A network of layers that all have an output, which some versions of Keras do not demand."""
+    model = builder(**arguments)
+    for layer in model.layers:
+        for output in keras.tree.flatten(layer.output):
+            if any(isinstance(size, int) and size < 1 for size in output.shape):
+                raise ValueError(
+                    f"`input_shape` must be large enough for the layer {layer.name!r}, whose output would be of "
+                    f"shape {tuple(output.shape)}. Received: input_shape={model.input_shape[1:]}"
+                )
+    return model
+
+
 def _nearest_sizes(builder, arguments):
     """The sizes below and above those of `input_shape` that suit a network, in words; empty if there are none."""
     shape = tuple(arguments.get("input_shape", ()))
@@ -54,7 +67,7 @@ def _nearest_sizes(builder, arguments):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", EquivarianceWarning)
-                builder(**{**arguments, "input_shape": (size, size, shape[-1])})
+                _built(builder, {**arguments, "input_shape": (size, size, shape[-1])})
         except (EquivarianceWarning, ValueError):
             return False
         return True

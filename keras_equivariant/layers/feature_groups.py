@@ -113,7 +113,7 @@ def _beside(values, x):
     """`(batch, channels)` with an axis of length 1 for each position axis of x; others as they are."""
     if len(values.shape) != 2:
         return values
-    return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), values.shape[-1]))
+    return ops.reshape(values, (-1, *[1] * (len(x.shape) - 2), x.shape[-1]))
 
 
 def rectified(x: Tensor, means: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, run_python, to_numpy
+from helpers import cases, random_array, run_python, to_numpy
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
@@ -36,7 +36,7 @@ def small(network, **arguments):
     return model
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", cases(PARAMETERS, list(PARAMETERS)[:1]))
 def test_parameter_counts(name):
     for arguments, count in PARAMETERS[name]:
         model = zoo.create(name, **arguments)
@@ -50,7 +50,7 @@ def test_parameter_counts(name):
             assert {layer.output.shape[1] for layer in convolutions} == {32, 16, 8}
 
 
-@pytest.mark.parametrize("size", [32, 33])
+@pytest.mark.parametrize("size", cases([32, 33], [33]))
 @pytest.mark.parametrize("name", GROUP_NETWORKS)
 def test_exactly_invariant(name, size):
     model = small(name, input_shape=(size, size, 3))
@@ -125,7 +125,7 @@ def test_training():
         ("all_cnn_c", {"downsampling": None}, "Received: downsampling=None"),
         ("all_cnn_c", {"filters": (1, 2, 3)}, "Received: filters="),
         ("p4m_resnet44", {"symmetry": "p5"}, "Received: symmetry='p5'"),
-        ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received|negative"),
+        ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received: input_shape|negative"),
     ],
 )
 def test_bad_arguments(name, arguments, message):

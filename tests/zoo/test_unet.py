@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, relative_error, to_numpy
+from helpers import cases, random_array, relative_error, to_numpy
 from keras_equivariant.zoo.unet import paddings
 from networks import create_with_random_statistics
 
@@ -25,8 +25,8 @@ def test_parameters(name):
     assert len(convolutions) == len(norms) == 14
 
 
-@pytest.mark.parametrize("size", [(8, 8), (8, 12), (10, 10), (9, 9), (7, 9), (5, 10)])
-@pytest.mark.parametrize("symmetry", ["p4m", "p4"])
+@pytest.mark.parametrize("size", cases([(8, 8), (8, 12), (10, 10), (9, 9), (7, 9), (5, 10)], [(8, 8), (7, 9)]))
+@pytest.mark.parametrize("symmetry", cases(["p4m", "p4"], ["p4m"]))
 def test_the_scores_turn_with_the_picture(symmetry, size):
     model = create_with_random_statistics("p4m_unet", **SMALL, symmetry=symmetry, input_shape=(*size, 3))
     x = random_array(2, *size, 3)
