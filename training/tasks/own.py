@@ -140,7 +140,7 @@ def start(name: str, arguments: dict[str, Any], wishes: Wishes) -> Recipe:
         dataset=DATASET,
         epochs=1,
         batch_size=1,
-        optimizer={"class_name": "Adam", "config": {"learning_rate": 2e-3}},
+        optimizer={"class_name": "Adam", "config": {"learning_rate": 5e-3}},
         model_arguments=arguments,
         schedule={"kind": "cosine"},
         weights=wishes.weights,
