@@ -13,6 +13,7 @@ from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.task import Part
 
 from keras_equivariant import zoo
+from keras_equivariant.constraints import project_constraints
 
 
 def compiled_model(recipe, data, steps):
@@ -34,6 +35,7 @@ def finished_run(path, recipe="rotated_mnist", **changes):
     finally:
         keras.config.set_dtype_policy("float32")
     model.set_weights([random_array(*weight.shape, seed=i) ** 2 / 4 for i, weight in enumerate(model.get_weights())])
+    project_constraints(model)
     model.save(run.model)
     if recipe.preprocessing in list_preprocessings():
         images = abs(random_array(20, *model.input_shape[1:])).clip(0, 1)
