@@ -365,7 +365,7 @@ def test_the_data_are_by_default_those_of_the_run(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
     printed = " ".join(capsys.readouterr().out.split())
-    assert "default: the one that the run was made with" in printed
+    assert "default: those that the run was made with" in printed
 
 
 @pytest.mark.filterwarnings("ignore:The embedding of epoch")
