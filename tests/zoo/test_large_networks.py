@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, relative_error, to_numpy
+from helpers import cases, random_array, relative_error, to_numpy
 from networks import create_with_random_statistics
 
 from keras_equivariant import zoo
@@ -33,12 +33,14 @@ NARROW = {
     "p4m_wide_resnet": {"depth": 10, "widen_factor": 0.5, "classes": 4},
     "p4m_densenet": {"growth_rate": 2, "blocks": (1, 2, 1), "classes": 4},
 }
+# In 64 bits where Keras computes in them.
+PRECISION, EXACT = ("float64", 1e-12) if keras.config.backend() == "tensorflow" else ("float32", 1e-5)
 ORDINARY = {"p4m_resnet18": "resnet18", "p4m_wide_resnet": "wide_resnet", "p4m_densenet": "densenet"}
 
 
 @pytest.fixture(autouse=True)
 def double_precision():
-    keras.config.set_dtype_policy("float64")
+    keras.config.set_dtype_policy(PRECISION)
     yield
     keras.config.set_dtype_policy("float32")
 
@@ -49,10 +51,10 @@ def narrow(name, size, **arguments):
 
 
 def pictures(*size):
-    return random_array(2, *size, 3, dtype="float64")
+    return random_array(2, *size, 3, dtype=PRECISION)
 
 
-@pytest.mark.parametrize("name, arguments, count", PARAMETERS)
+@pytest.mark.parametrize("name, arguments, count", cases(PARAMETERS, PARAMETERS[-2:]))
 def test_parameters(name, arguments, count):
     keras.config.set_dtype_policy("float32")
     model = zoo.create(name, **arguments)
@@ -61,36 +63,36 @@ def test_parameters(name, arguments, count):
 
 
 @pytest.mark.parametrize("separable", [False, True])
-@pytest.mark.parametrize("name", ["p4m_resnet18", "p4m_resnet50", "p4m_wide_resnet"])
-@pytest.mark.parametrize("size", [33, 38])
+@pytest.mark.parametrize("name", cases(["p4m_resnet18", "p4m_resnet50", "p4m_wide_resnet"], ["p4m_resnet18"]))
+@pytest.mark.parametrize("size", cases([33, 38], [38]))
 def test_invariant_on_every_size(name, size, separable):
     model = narrow(name, size, separable=separable)
     images = pictures(size, size)
-    assert equivariance_error(model, images, "p4m") < 1e-12
+    assert equivariance_error(model, images, "p4m") < EXACT
     scores = to_numpy(model(images))
     assert np.abs(scores[0] - scores[1]).max() > 1e-3 * np.abs(scores).max()
 
 
-@pytest.mark.parametrize("size", [24, 27, 32])
+@pytest.mark.parametrize("size", cases([24, 27, 32], [27]))
 def test_the_dense_network_is_invariant_on_every_size(size):
-    assert equivariance_error(narrow("p4m_densenet", size), pictures(size, size), "p4m") < 1e-12
+    assert equivariance_error(narrow("p4m_densenet", size), pictures(size, size), "p4m") < EXACT
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", cases(NARROW, ["p4m_densenet"]))
 def test_other_symmetries_and_sides(name):
     model = narrow(name, (26, 35), symmetry="pmm")
-    assert equivariance_error(model, pictures(26, 35), "pmm") < 1e-12
+    assert equivariance_error(model, pictures(26, 35), "pmm") < EXACT
     assert equivariance_error(narrow(name, 24, symmetry="p4"), pictures(24, 24), "p4m") > 1e-6
 
 
-@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.parametrize("name", cases(ORDINARY, ["p4m_densenet"]))
 def test_the_ordinary_networks_are_not_invariant(name):
     arguments = {"growth_rate": 3} if name == "p4m_densenet" else {}
     arguments = {**NARROW[name], **arguments, "input_shape": (32, 32, 3)}
     assert equivariance_error(create_with_random_statistics(ORDINARY[name], **arguments), pictures(32, 32), "p4") > 1e-6
 
 
-@pytest.mark.parametrize("name", ["p4m_resnet18", "p4m_resnet50"])
+@pytest.mark.parametrize("name", cases(["p4m_resnet18", "p4m_resnet50"], ["p4m_resnet18"]))
 def test_sizes_that_need_no_mean(name):
     def means(size):
         return sum(isinstance(layer, GridCentring2D) for layer in narrow(name, size).layers)
@@ -98,7 +100,7 @@ def test_sizes_that_need_no_mean(name):
     assert means(65) == means(None) == 0
     assert means(64) == 5
     free = narrow(name, None)
-    assert equivariance_error(free, pictures(65, 65), "p4m") < 1e-12
+    assert equivariance_error(free, pictures(65, 65), "p4m") < EXACT
     fixed = narrow(name, 65)
     fixed.set_weights(free.get_weights())
     np.testing.assert_array_equal(to_numpy(fixed(pictures(65, 65))), to_numpy(free(pictures(65, 65))))
@@ -106,12 +108,12 @@ def test_sizes_that_need_no_mean(name):
 
 def test_a_slide_is_as_good_as_its_patches():
     body = zoo.create("p4m_densenet", growth_rate=2, input_shape=(None, None, 3), include_top=False)
-    slide = random_array(1, 128, 112, 3, dtype="float64")
+    slide = random_array(1, 128, 112, 3, dtype=PRECISION)
     on_slide = to_numpy(body(slide))
     assert on_slide.shape[1:3] == (4, 3)
     for row, column in [(0, 0), (1, 1), (2, 0)]:
         patch = slide[:, 16 * row : 16 * row + 96, 16 * column : 16 * column + 96]
-        assert relative_error(on_slide[:, row : row + 2, column : column + 2], body(patch)) < 1e-12
+        assert relative_error(on_slide[:, row : row + 2, column : column + 2], body(patch)) < EXACT
 
 
 def test_which_convolutions_are_separable():
@@ -139,7 +141,7 @@ def test_dropout():
     assert [layer.rate for layer in dense.layers if isinstance(layer, keras.layers.Dropout)] == [0.2]
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", cases(NARROW, ["p4m_densenet"]))
 def test_saving_and_the_planar_form(name, tmp_path):
     separable = {} if name == "p4m_densenet" else {"separable": True}
     model = narrow(name, 34, **separable)
@@ -147,7 +149,7 @@ def test_saving_and_the_planar_form(name, tmp_path):
     images = pictures(34, 34)
     expected = to_numpy(model(images))
     np.testing.assert_array_equal(to_numpy(keras.saving.load_model(tmp_path / "model.keras")(images)), expected)
-    assert relative_error(to_planar(model)(images), expected) < 1e-10
+    assert relative_error(to_planar(model)(images), expected) < max(EXACT, 1e-10)
     arguments = {**NARROW[name], **separable, "input_shape": (37, 33, 3), "classes": 3}
     tuned = zoo.create(name, weights=tmp_path / "model.keras", **arguments)
     for old, new in zip(model.get_weights()[:-2], tuned.get_weights()[:-2], strict=True):
@@ -155,7 +157,7 @@ def test_saving_and_the_planar_form(name, tmp_path):
     body = zoo.create(
         name, weights=tmp_path / "model.keras", **{**arguments, "input_shape": (34, 34, 3)}, include_top=False
     )
-    assert equivariance_error(body, images, "p4m") < 1e-12
+    assert equivariance_error(body, images, "p4m") < EXACT
 
 
 @pytest.mark.parametrize(
