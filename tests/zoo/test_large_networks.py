@@ -103,7 +103,7 @@ def test_sizes_that_need_no_mean(name):
     assert equivariance_error(free, pictures(65, 65), "p4m") < EXACT
     fixed = narrow(name, 65)
     fixed.set_weights(free.get_weights())
-    np.testing.assert_array_equal(to_numpy(fixed(pictures(65, 65))), to_numpy(free(pictures(65, 65))))
+    assert relative_error(fixed(pictures(65, 65)), free(pictures(65, 65))) < EXACT
 
 
 def test_a_slide_is_as_good_as_its_patches():
