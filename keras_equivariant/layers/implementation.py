@@ -22,9 +22,10 @@ def check_implementation(layer: Any) -> None:
         raise ValueError(
             f"`implementation` can be 'spectral' in two dimensions only, for a square kernel, equal strides, padding "
             f"'valid' or 'same', a map on the whole group, only turns by 90 degrees, no dilation and no `groups`. "
-            f"Received: symmetry={layer.symmetry!r}, kernel_size={layer.kernel_size}, strides={layer.strides}, "
+            f"Received: kernel_size={layer.kernel_size}, strides={layer.strides}, "
             f"padding={layer.padding!r}, "
-            f"input_subgroup={layer.input_subgroup!r}, dilation_rate={layer.dilation_rate}, groups={layer.groups}"
+            f"input_subgroup={layer.input_subgroup!r}, dilation_rate={layer.dilation_rate}, groups={layer.groups}, "
+            f"symmetry={layer.symmetry!r}"
         )
 
 

@@ -188,7 +188,7 @@ def test_bad_arguments():
         own.GroupConv1D(2, 3, "p8")
     with pytest.raises(ValueError, match="must act on 3 dimensions, not 2. Received: symmetry='p16m'"):
         own.GroupConv3D(2, 3, "p16m")
-    with pytest.raises(ValueError, match="only turns by 90 degrees.*Received: symmetry='p8'"):
+    with pytest.raises(ValueError, match="only turns by 90 degrees.*Received: .*symmetry='p8'"):
         own.GroupConv2D(2, 3, "p8", implementation="spectral")
     with pytest.raises(ValueError, match="`symmetry` must map pixels onto pixels.*Received: symmetry='p8'"):
         own.OffsetGroupConv2D(6, 3, "p8")
