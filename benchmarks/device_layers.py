@@ -166,13 +166,25 @@ def escnn(scale):
     batch = max(2, round(BATCH * scale))
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     script = os.path.join(os.path.dirname(__file__), "escnn_network.py")
-    command = [sys.executable, script, "--filters", "11", "23", "45", "--blocks", "7", "--batch", str(batch)]
+    command = [
+        sys.executable,
+        script,
+        "--network",
+        "p4m_resnet44",
+        "--filters",
+        "11",
+        "23",
+        "45",
+        "--batch",
+        str(batch),
+    ]
     printed = subprocess.run(
         [*command, "--device", device], input="\n" * 12, text=True, capture_output=True, check=True, timeout=240
     ).stdout.split()
-    seconds = float(np.median([float(value) for value in printed[3:]]))
+    seconds = float(np.median([float(value) for value in printed[4:]]))
     return {
-        "parameters": int(printed[0]),
+        "building_seconds": float(printed[0]),
+        "parameters": int(printed[1]),
         "batch": batch,
         "seconds": seconds,
         "images_a_second": batch / seconds,
