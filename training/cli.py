@@ -182,9 +182,17 @@ def _check_data_dir(data_dir: str | None, dataset: str | None) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    recipes = {name: get_recipe(name).description for name in list_recipes()}
-    for title, lines in {"Recipes": recipes, "Models": list_models(), "Studies": list_studies()}.items():
-        print(f"{title}:", *(f"  {name:<27}{description}" for name, description in lines.items()), sep="\n")
+    from keras_equivariant.training.data import reads_folder
+
+    sections: dict[str, dict[str, str]] = {}
+    for name in list_recipes():
+        recipe = get_recipe(name)
+        needs = f"; needs the data set {recipe.dataset}" if reads_folder(recipe.dataset) else ""
+        sections.setdefault(f"Recipes, {recipe.task}", {})[name] = recipe.description + needs
+    sections |= {"Models": list_models(), "Studies": list_studies()}
+    width = 2 + max(len(name) for lines in sections.values() for name in lines)
+    for title, lines in sections.items():
+        print(f"{title}:", *(f"  {name:<{width}}{description}" for name, description in lines.items()), sep="\n")
 
 
 def _fit(arguments: argparse.Namespace) -> None:

@@ -205,9 +205,13 @@ def test_list(capsys):
     assert cli.main(["list"]) == 0
     printed = capsys.readouterr().out
     for name in zoo.list_models():
-        assert f"  {name:<27}{zoo.get_builder(name).__doc__.splitlines()[0]}\n" in printed
-    for name in ("rotated_digits", "inpainting_small", "label_corruption"):
+        assert re.search(
+            rf"^  {name} +{re.escape(zoo.get_builder(name).__doc__.splitlines()[0])}$", printed, re.MULTILINE
+        )
+    for name in ("rotated_digits", "inpainting_small_original_crops", "label_corruption"):
         assert f"  {name} " in printed
+    assert "Recipes, segmentation:\n  drawn_cells " in printed
+    assert re.search("^  rotated_mnist .*needs the data set rotated_mnist$", printed, re.MULTILINE)
     assert list(names.list_models()) == zoo.list_models()
     assert list(cli._FORMATS) == list_formats()
 

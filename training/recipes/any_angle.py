@@ -15,6 +15,7 @@ _SHARED = {
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 3e-3}},
     "schedule": {"kind": "cosine"},
     "augmentation": ("rotate",),
+    "model_arguments": {"dropout": 0.3},
     "reestimate_batch_norm": True,
 }
 RECIPES = [
