@@ -11,7 +11,8 @@ that of a process of its own for each. KERAS_BACKEND says on which backend.
 import argparse
 import json
 import os
-import resource
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -58,6 +59,11 @@ def peak_of_memory(symmetry, fields, turned, batch):
     return float(printed.stdout.split()[-1])
 
 
+def peak():
+    """MiB that this process has taken at most, without those of the process that started it."""
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--symmetries", nargs="+", default=("p8", "p16"), metavar="NAME")
@@ -67,11 +73,11 @@ def main():
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory is not None:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         step = step_of(arguments.symmetries[0], arguments.fields[0], bool(arguments.memory), arguments.batch)
         for _ in range(5):
             step()
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        print(peak() - before)
         return
     for symmetry in arguments.symmetries:
         for fields in arguments.fields:
@@ -80,7 +86,7 @@ def main():
             memory = [peak_of_memory(symmetry, fields, turned, arguments.batch) for turned in (True, False)]
             row = {"symmetry": symmetry, "fields": fields, "seconds": times.round(4).tolist()}
             row |= {"step": round(ratio, 3), "interval": [round(low, 3), round(high, 3)]}
-            row |= {"megabytes": [round(peak) for peak in memory], "memory": round(memory[0] / memory[1], 2)}
+            row |= {"megabytes": [round(megabytes) for megabytes in memory], "memory": round(memory[0] / memory[1], 2)}
             print(json.dumps(row), flush=True)
             keras.utils.clear_session()
 
