@@ -1,7 +1,7 @@
 """How far networks are from turning with a digit, before and after training, on upright and on turned digits.
 
     KERAS_EQUIVARIANT_DATA=DIR python benchmarks/turning.py [--networks NAME ...] [--pictures N] [--epochs N]
-        [--seed N] [--json FILE]
+        [--seed N] [--models FILE ...] [--json FILE]
 
 DIR holds mnist.npz. Each network trains on the first N digits as they are, and again on the same digits, each turned by
 a random angle of its own. Errors are those of `turning_errors`, over turns by 22.5 degrees and over turns by 45, of
@@ -57,10 +57,11 @@ def errors(network, model, images):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=("p8_cnn", "p4cnn", "z2cnn"), metavar="NAME")
+    parser.add_argument("--networks", nargs="*", default=("p8_cnn", "p4cnn", "z2cnn"), metavar="NAME")
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", nargs="+", default=(), metavar="FILE")
     parser.add_argument("--json", default="turning.json", metavar="FILE")
     arguments = parser.parse_args()
     with np.load(pathlib.Path(os.environ["KERAS_EQUIVARIANT_DATA"]) / "mnist.npz") as archive:
@@ -71,6 +72,10 @@ def main():
     x_test = standardised(turned(x_test, rng))
     training = {"upright": standardised(x), "turned": standardised(turned(x.astype("float32"), rng))}
     rows = []
+    for path in arguments.models:
+        model = keras.models.load_model(path)
+        rows.append({"network": path, "after": errors(model.name, model, smooth)})
+        print(json.dumps(rows[-1]), flush=True)
     for network in arguments.networks:
         for name, images in training.items():
             keras.utils.clear_session()
