@@ -1,5 +1,7 @@
 """The diagonal of the Hessian, by LeCun's recursion or by finite differences, and the learning rates that it gives."""
 
+import math
+import numbers
 from collections.abc import Mapping
 
 import keras
@@ -94,7 +96,7 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         A dictionary from the paths of the variables to arrays of rates.
 
     Raises:
-        ValueError: If the damping is not positive.
+        ValueError: If the damping is not a positive number.
 
     Example:
 
@@ -105,8 +107,8 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         [Bouvrie, 2006](http://cogprints.org/5869/), sections 2.2 and 4.2; LeCun, Bottou, Orr & Mueller, 1998, Efficient
         BackProp, section 9.1.
     """
-    if not damping > 0:
-        raise ValueError(f"`damping` must be positive. Received: damping={damping!r}")
+    if isinstance(damping, bool) or not isinstance(damping, numbers.Real) or not 0 < damping < math.inf:
+        raise ValueError(f"`damping` must be a positive number. Received: damping={damping!r}")
     return {path: 1 / (np.abs(np.asarray(values)) + damping) for path, values in curvatures.items()}
 
 

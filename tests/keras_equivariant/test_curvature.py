@@ -144,5 +144,6 @@ def test_bad_arguments():
     fork.compile("sgd", "mse")
     with pytest.raises(ValueError, match="Received"):
         diagonal_hessian(fork, x, y)
-    with pytest.raises(ValueError, match="`damping` must be positive. Received: damping=0"):
-        lecun_rates({}, damping=0)
+    for damping in (0, -1.0, np.nan, np.inf, True, "0.1", None):
+        with pytest.raises(ValueError, match=f"`damping` must be a positive number. Received: damping={damping!r}"):
+            lecun_rates({}, damping=damping)
