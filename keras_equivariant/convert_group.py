@@ -17,7 +17,7 @@ from keras_equivariant.convert_rules import (
     to_ordinary_layer,
 )
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupDepthwiseConv2D
-from keras_equivariant.sampling import EquivarianceWarning, moves_of_axes, warn_of
+from keras_equivariant.sampling import EquivarianceWarning, warn_of
 from keras_equivariant.symmetry import get_symmetry
 
 _CHOICES = {
@@ -64,7 +64,7 @@ def to_group_equivariant(
     Args:
         model: A functional or built sequential `keras.Model` of a picture, with channels last. Models inside are taken
             apart. It is left as it is.
-        symmetry: Name of the symmetry group.
+        symmetry: Name of the symmetry group, not one of a hexagonal grid.
         weights: `"new"`, or `"copy"` for those of the model.
         widths: `"same"` number of filters in each layer, or `"parameters"`: fewer, for about as many parameters as the
             model has. Copied weights need `"same"`.
@@ -105,7 +105,12 @@ def to_group_equivariant(
     copies = weights == "copy"
     if copies and widths != "same":
         raise ValueError(f"weights='copy' needs `widths='same'`. Received: widths={widths!r}")
-    if copies and (moves_of_axes(group, 2)[2] or len(group.exact_elements) != group.order):
+    if group.hexagonal:
+        raise ValueError(
+            f"`symmetry` must map squares of pixels onto squares: on a hexagonal grid each map needs a "
+            f"`HexagonalMask2D`, and windows of pooling and upsampling do not turn. Received: symmetry={symmetry!r}"
+        )
+    if copies and len(group.exact_elements) != group.order:
         raise ValueError(
             f"weights='copy' needs a symmetry that maps the pixels of a picture onto pixels. Received: "
             f"symmetry={symmetry!r}"

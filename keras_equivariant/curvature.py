@@ -1,5 +1,7 @@
 """The diagonal of the Hessian, by LeCun's recursion or by finite differences, and the learning rates that it gives."""
 
+import math
+import numbers
 from collections.abc import Mapping
 
 import keras
@@ -8,7 +10,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_equivariant.curvature_recursion import chain_of, second_derivatives
-from keras_equivariant.gradients import ModelCopy, floatx
+from keras_equivariant.gradients import ModelCopy, floatx, precision
 
 _METHODS = ("lecun", "finite_differences")
 
@@ -42,7 +44,8 @@ def diagonal_hessian(
         y: Array, the targets.
         method: `"lecun"` or `"finite_differences"`.
         step: float, of the finite differences for weights of up to 1; `None` for the cube root of the precision.
-        dtype: `"float64"` or `"float32"`, in which a copy of the model computes.
+        dtype: `"float64"` or `"float32"`, in which a copy of the model computes. JAX and PyTorch round some sums to 32
+            bits in either: three digits are right there.
 
     Returns:
         A dictionary from the paths of the trainable variables to arrays of their shapes. The loss is that of `fit`, the
@@ -74,7 +77,7 @@ def diagonal_hessian(
     with floatx(dtype):
         copy = ModelCopy(model, x, y, dtype)
         if method == "finite_differences":
-            step = float(np.finfo(dtype).eps ** (1 / 3)) if step is None else step
+            step = precision(dtype) ** (1 / 3) if step is None else step
             values = [_second_differences(copy, i, step) for i in range(len(paths))]
         else:
             values = second_derivatives(copy.model, [copy.model.get_layer(layer.name) for layer in chain], x, y)
@@ -94,7 +97,7 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         A dictionary from the paths of the variables to arrays of rates.
 
     Raises:
-        ValueError: If the damping is not positive.
+        ValueError: If the damping is not a positive number.
 
     Example:
 
@@ -105,8 +108,8 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         [Bouvrie, 2006](http://cogprints.org/5869/), sections 2.2 and 4.2; LeCun, Bottou, Orr & Mueller, 1998, Efficient
         BackProp, section 9.1.
     """
-    if not damping > 0:
-        raise ValueError(f"`damping` must be positive. Received: damping={damping!r}")
+    if isinstance(damping, bool) or not isinstance(damping, numbers.Real) or not 0 < damping < math.inf:
+        raise ValueError(f"`damping` must be a positive number. Received: damping={damping!r}")
     return {path: 1 / (np.abs(np.asarray(values)) + damping) for path, values in curvatures.items()}
 
 

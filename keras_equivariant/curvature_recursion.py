@@ -8,7 +8,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_equivariant.activations import Logistic, ScaledTanh
-from keras_equivariant.gradients import GradientRecorder
+from keras_equivariant.gradients import GradientRecorder, precision
 from keras_equivariant.layers.subsampling import Subsampling1D, Subsampling2D, Subsampling3D
 from keras_equivariant.layers.table_conv import TableConv1D, TableConv2D, TableConv3D
 
@@ -110,7 +110,7 @@ def _of_the_loss(model, outputs, y):
     loss = keras.losses.get(model.loss)
     example = loss.call if isinstance(loss, keras.losses.Loss) else loss
     share = len(outputs) if getattr(loss, "reduction", "mean").endswith(("mean", "batch_size")) else 1
-    width = float(np.finfo(outputs.dtype).eps ** 0.25)
+    width = precision(outputs.dtype) ** 0.25
     flat = outputs.reshape(len(outputs), -1)
     found = np.zeros_like(flat)
 

@@ -225,6 +225,11 @@ def floatx(dtype: str) -> Iterator[None]:
         keras.config.set_floatx(previous)
 
 
+def precision(dtype: str) -> float:
+    """The precision of sums and means: JAX and PyTorch round some of them to 32 bits, whatever their type."""
+    return float(np.finfo(dtype if keras.config.backend() == "tensorflow" else "float32").eps)
+
+
 def _to_numpy(variable):
     """A copy: PyTorch's arrays go on changing with the variable."""
     return np.array(keras.ops.convert_to_numpy(variable))

@@ -10,6 +10,8 @@ from keras_equivariant.training.cli import _parser
 from keras_equivariant.training.recipes import get_recipe
 from PIL import Image
 
+from keras_equivariant import layers, optimizers
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = np.random.default_rng(0).uniform(size=(2, 28, 28, 1)).astype("float32")
 PLACEHOLDERS = {"N": "3", "PICTURE": "a.png", "RECIPE": "rotated_digits", "NAME": "clusters"}
@@ -71,3 +73,14 @@ def test_commands(page):
             assert get_recipe(parsed.recipe)
     for script in re.findall(r"python (benchmarks/\w+\.py)", text):
         assert (ROOT / script).exists()
+
+
+def test_page_on_the_papers_names_files_and_layers_that_exist():
+    page = (ROOT / "docs" / "papers.md").read_text()
+    folders = [ROOT / folder for folder in ("tests", "tests/keras_equivariant", "keras_equivariant", ".")]
+    files = set(re.findall(r"`([\w/]+\.(?:py|json))`", page))
+    assert len(files) > 40
+    assert [name for name in sorted(files) if not any((folder / name).exists() for folder in folders)] == []
+    named = set(re.findall(r"`([A-Z][a-z]\w+)`", page))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (hasattr(layers, name) or hasattr(optimizers, name))] == []

@@ -22,6 +22,8 @@ def smallest(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def _extreme(x, axes, reduction, better):
+    if x.shape[0] == 0:
+        return ops.sum(x, axis=tuple(axes))  # of no pictures: nothing, in the right shape; Keras refuses a maximum
     # JAX gives the gradient to the elements that equal the maximum. Compiled, both may have been computed twice from
     # what came before, and be rounded differently: then no element is equal, or another one, and the gradient is no
     # number, or wrong. Comparisons of pairs have two sides whatever their rounding.

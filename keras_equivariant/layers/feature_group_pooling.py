@@ -75,9 +75,7 @@ class FeatureGroupPooling(keras.layers.Layer):
         self, feature_groups: FeatureGroups = 3, reduction: str = "mean", scope: str = "global", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        for name, value, known in (("reduction", reduction, REDUCTIONS), ("scope", scope, SCOPES)):
-            if value not in known:
-                raise ValueError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}")
+        check_pooling(reduction, scope)
         self.feature_groups = check_feature_groups(feature_groups)
         self.reduction = reduction
         self.scope = scope
@@ -129,3 +127,10 @@ class FeatureGroupPooling(keras.layers.Layer):
             "reduction": self.reduction,
             "scope": self.scope,
         }
+
+
+def check_pooling(reduction: str, scope: str, prefix: str = "") -> None:
+    """Raises a ValueError for an unknown reduction or scope, whose names begin with the prefix."""
+    for name, value, known in (("reduction", reduction, REDUCTIONS), ("scope", scope, SCOPES)):
+        if value not in known:
+            raise ValueError(f"`{prefix}{name}` must be one of {list(known)}. Received: {prefix}{name}={value!r}")

@@ -18,7 +18,8 @@ class GroupUpSampling2D(keras.layers.UpSampling2D):
         y(u, s, c) = x(floor(u / size), s, c)                     nearest
         y(u, s, c) = x interpolated at (u + 1/2) / size - 1/2     bilinear
 
-    Both are equivariant on every size, if a symmetry that exchanges rows and columns meets the same factor on both.
+    Both are equivariant on every size, if a symmetry that exchanges rows and columns meets the same factor on both. On
+    hexagonal grids neither is: the cells of such a block do not turn into those of another.
 
     Args:
         size: int or pair of ints, the factors for rows and columns.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_equivariant.channel_groups import check_channels, count_groups
-from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
+from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling, check_pooling
 from keras_equivariant.layers.feature_groups import over_channels, rectified, shifted
 from keras_equivariant.layers.projected_kernel import check_output_groups
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
@@ -81,6 +81,7 @@ class OffsetAdapter(keras.layers.Wrapper):
         self.output_reduction = output_reduction
         self.output_scope = output_scope
         second = (output_reduction or reduction, output_scope or scope)
+        check_pooling(*second, prefix="output_")
         self.output_pooling = None  # not the first once more: files name layers by their attributes
         if second != (reduction, scope):
             if invariant:

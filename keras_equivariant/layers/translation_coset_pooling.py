@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.layers.extremes import largest
 from keras_equivariant.typing import Shape, Size, Tensor
 
 _REDUCTIONS = ("max", "mean")
@@ -82,7 +83,7 @@ class TranslationCosetPooling(keras.layers.Layer):
         axes = tuple(range(1, 2 * len(periods), 2))
         x = ops.reshape(inputs, (-1, *split, *rest))
         if self.reduction == "max":
-            return ops.max(x, axis=axes)
+            return largest(x, axes)
         count = 1
         for axis in axes:
             count *= x.shape[axis]

@@ -352,7 +352,8 @@ def test_many_refusals_are_counted():
         ({"reduction": "sum"}, "Received: reduction='sum'"),
         ({"flatten": True}, "Received: flatten=True"),
         ({"weights": "copy", "widths": "parameters"}, "needs `widths='same'`. Received: widths='parameters'"),
-        ({"weights": "copy", "symmetry": "p6"}, "onto pixels. Received: symmetry='p6'"),
+        ({"weights": "copy", "symmetry": "p8"}, "onto pixels. Received: symmetry='p8'"),
+        ({"symmetry": "p6"}, "on a hexagonal grid each map needs a `HexagonalMask2D`.* Received: symmetry='p6'"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -46,6 +46,17 @@ def test_is_the_diagonal_of_the_hessian_where_nothing_is_left_out(name):
         assert relative_error(values, true) < TOLERANCE
 
 
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="float64 is switched off there")
+def test_in_float64_on_backends_that_leave_it_too():
+    model, x, y = EXACT["mean squared error"](), random_array(6, 4, seed=1), random_array(6, 3, seed=2)
+    for method in ("lecun", "finite_differences"):
+        found = list(diagonal_hessian(model, x, y, method).values())
+        np.testing.assert_allclose(found[-1], 2 / 3, rtol=TOLERANCE / 10)  # of a bias of three outputs
+        hidden = np.maximum(x.astype("float64") @ model.get_weights()[0] + model.get_weights()[1], 0)
+        expected = np.repeat(2 / 3 * (hidden**2).mean(0)[:, None], 3, axis=1)
+        np.testing.assert_allclose(found[-2], expected, rtol=TOLERANCE / 10, atol=TOLERANCE / 100)
+
+
 def test_shared_weights_are_exact_where_windows_do_not_meet():
     """A convolution whose windows do not overlap, each output of which goes its own way."""
     apart = compiled(keras.layers.Conv1D(2, 2, strides=2), keras.layers.Flatten(), shape=(6, 3))
@@ -144,5 +155,6 @@ def test_bad_arguments():
     fork.compile("sgd", "mse")
     with pytest.raises(ValueError, match="Received"):
         diagonal_hessian(fork, x, y)
-    with pytest.raises(ValueError, match="`damping` must be positive. Received: damping=0"):
-        lecun_rates({}, damping=0)
+    for damping in (0, -1.0, np.nan, np.inf, True, "0.1", None):
+        with pytest.raises(ValueError, match=f"`damping` must be a positive number. Received: damping={damping!r}"):
+            lecun_rates({}, damping=damping)

@@ -213,6 +213,15 @@ def test_kozachenko_leonenko_estimator_written_out():
     assert abs(kozachenko_leonenko_mutual_information(x, labels) + expected) < 1e-12
 
 
+def test_kozachenko_leonenko_estimator_refuses_equal_points():
+    x, labels = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
+    x[:3] = 0
+    assert np.isfinite(kozachenko_leonenko_mutual_information(x, labels))
+    x[:4] = 0
+    with pytest.raises(ValueError, match="more than `neighbours` equal points. Received: neighbours=3"):
+        kozachenko_leonenko_mutual_information(x, labels)
+
+
 def test_estimators_that_shuffled_labels_mislead(tensorflow_backend):
     random = np.random.default_rng(0)
     for dimensions, least, most in ((2, 0, 0.2), (8, 0.5, 1.2), (32, 3, 6), (512, 40, 55), (128, 10, 17)):

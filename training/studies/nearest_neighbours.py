@@ -63,6 +63,9 @@ def kozachenko_leonenko_mutual_information(x: ArrayLike, labels: ArrayLike, neig
     Returns:
         The estimate in bits, a float.
 
+    Raises:
+        ValueError: If more than k points are equal, whose distance has no logarithm.
+
     Example:
 
     >>> x = np.concatenate([np.linspace(0, 1, 50), np.linspace(5, 6, 50)])[:, None]
@@ -85,5 +88,7 @@ def kozachenko_leonenko_mutual_information(x: ArrayLike, labels: ArrayLike, neig
 def _differential_entropy(x: np.ndarray, neighbours: int) -> float:
     """In nats."""
     distances, _ = NearestNeighbors(n_neighbors=neighbours, metric="chebyshev").fit(x).kneighbors()
+    if not distances[:, -1].min() > 0:
+        raise ValueError(f"`x` must not hold more than `neighbours` equal points. Received: neighbours={neighbours}")
     spread = x.shape[1] * (np.log(2) + np.log(distances[:, -1]).mean())
     return float(digamma(len(x)) - digamma(neighbours) + spread)

@@ -6,7 +6,7 @@ import pytest
 from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
-from keras_equivariant.layers import GroupConv2D, GroupDepthwiseConv2D, GroupSeparableConv2D
+from keras_equivariant.layers import GroupConv2D, GroupDepthwiseConv2D, GroupSeparableConv2D, HexagonalMask2D
 from keras_equivariant.symmetry import get_symmetry
 
 SYMMETRIES = cases(["p1", "p2", "p4", "pm", "p4m"], ["p1", "p4m"])
@@ -89,6 +89,21 @@ def test_equivariance(make, symmetry, lifts):
         layer.build(shape)
         randomise(layer)
         assert equivariance_error(layer, random_array(*shape), symmetry) < 1e-5
+
+
+@pytest.mark.parametrize("symmetry", cases(["p3", "p6", "p6m"], ["p6"]))
+@pytest.mark.parametrize("make", [GroupDepthwiseConv2D, lambda *args, **how: GroupSeparableConv2D(3, *args, **how)])
+def test_equivariance_on_hexagonal_grids(make, symmetry):
+    for size in (5, 7):
+        layers = [HexagonalMask2D()]
+        for _ in range(2):  # the first lifts
+            layers += [make(3, symmetry, padding="same", depth_multiplier=2), HexagonalMask2D()]
+        model = keras.Sequential(layers)
+        model.build((None, size, size, 3))
+        randomise(model)
+        assert equivariance_error(model, random_array(2, size, size, 3), symmetry) < 1e-5
+    with pytest.raises(ValueError, match="give a square kernel of odd size. Received: kernel_size=.2, 2."):
+        make(2, symmetry)(random_array(1, 6, 6, 3))
 
 
 def test_an_unequal_kernel_is_not_symmetric():

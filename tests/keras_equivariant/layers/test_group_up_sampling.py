@@ -4,6 +4,7 @@ from helpers import TOLERANCES, random_array, relative_error
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupUpSampling2D
+from keras_equivariant.symmetry import get_symmetry
 
 
 def interpolated(x, factor, axis):
@@ -38,6 +39,12 @@ def test_equivariance(symmetry, order, interpolation):
         assert equivariance_error(layer, random_array(2, *size, order, 3), symmetry) < 1e-5
     unequal = GroupUpSampling2D((2, 1), interpolation=interpolation)
     assert equivariance_error(unequal, random_array(2, 4, 4, 2, 3), "pm") < 1e-5
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_hexagonal_grids_have_no_such_blocks(interpolation):
+    x = random_array(2, 5, 5, 6, 3) * get_symmetry("p6").interior((5, 5))[..., None, None]
+    assert equivariance_error(GroupUpSampling2D(3, interpolation=interpolation), x, "p6") > 0.1
 
 
 def test_layer():

@@ -35,6 +35,16 @@ def test_pooling(reduction, shape, groups, dtype):
             assert offset_error(pooling, x, groups) < TOLERANCES[dtype]
 
 
+@pytest.mark.parametrize("groups", [2, (0, 1, 1, 0)])
+@pytest.mark.parametrize("scope", ["global", "local"])
+@pytest.mark.parametrize("reduction", ["mean", "max", "min", "linear"])
+def test_a_batch_of_nothing(reduction, scope, groups):
+    x = np.zeros((0, 3, 5, 4), "float32")
+    layer = FeatureGroupPooling(groups, reduction, scope)
+    assert to_numpy(layer(x)).shape == layer.compute_output_shape(x.shape)
+    assert to_numpy(OffsetReLU(groups, reduction, scope)(x)).shape == x.shape
+
+
 def test_sums_of_16_bits_do_not_overflow():
     x = np.full((1, 64, 64, 3), 100, "float16")  # 4,096 of them are more than float16 has
     np.testing.assert_allclose(to_numpy(FeatureGroupPooling(dtype="float16")(x)), 100)
@@ -246,7 +256,8 @@ def test_layer_conventions():
         (lambda: OffsetAdapter(keras.layers.ReLU())(np.ones((1, 4))), "Received: channels=4"),
         (lambda: OffsetAdapter(keras.layers.Dense(4))(np.ones((1, 3))), "Received: output channels=4"),
         (lambda: OffsetAdapter("relu"), "relu"),
-        (lambda: OffsetAdapter(keras.layers.ReLU(), output_reduction="sum"), "Received: reduction='sum'"),
+        (lambda: OffsetAdapter(keras.layers.ReLU(), output_reduction="sum"), "`output_reduction` must be one"),
+        (lambda: OffsetAdapter(keras.layers.ReLU(), output_scope="here"), "Received: output_scope='here'"),
         (
             lambda: OffsetAdapter(keras.layers.ReLU(), invariant=True, output_scope="local"),
             "must be None if invariant=True.*Received: output_reduction=None, output_scope='local'",

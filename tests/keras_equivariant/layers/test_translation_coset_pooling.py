@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error, to_numpy
+from helpers import TOLERANCES, gradients, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupGlobalMaxPooling2D, TranslationCosetPooling
@@ -78,6 +78,22 @@ def test_maps_on_a_group_turn_with_their_quotient(symmetry, n):
 def test_with_period_1_it_is_global_pooling():
     x = random_array(2, 5, 6, 4, 3)
     assert relative_error(TranslationCosetPooling(1)(x)[:, 0, 0], GroupGlobalMaxPooling2D()(x)) == 0
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_a_batch_of_nothing(reduction):
+    for n, shape in ((3, (0, 6, 2)), ((2, 1), (0, 4, 3, 4, 2))):
+        layer = TranslationCosetPooling(n, reduction)
+        assert to_numpy(layer(np.zeros(shape, "float32"))).shape == layer.compute_output_shape(shape)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_gradient_goes_to_the_positions_that_decide(reduction):
+    x, upstream = random_array(2, 6, 4, 3), random_array(2, 3, 2, 3, seed=1)
+    found = gradients(TranslationCosetPooling((3, 2), reduction), x, upstream)[0]
+    blocks = x.reshape(2, 2, 3, 2, 2, 3)
+    decides = blocks == blocks.max((1, 3), keepdims=True) if reduction == "max" else np.full(blocks.shape, 1 / 4)
+    np.testing.assert_allclose(found.reshape(blocks.shape), decides * upstream[:, None, :, None], atol=1e-6)
 
 
 @pytest.mark.parametrize(
