@@ -227,7 +227,7 @@ class AveragePrecision(keras.metrics.Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         if not isinstance(thresholds, Sequence) or not thresholds:
-            raise ValueError(f"`thresholds` must be a list of numbers. Received: thresholds={thresholds!r}")
+            raise ValueError(f"`thresholds` must be above 0 and up to 1. Received: thresholds={thresholds!r}")
         for threshold in thresholds:
             check_number("thresholds", threshold, "above 0 and up to 1", 0, 1, open_below=True)
         self.thresholds = list(thresholds)

@@ -41,10 +41,9 @@ class SeveralInputs(keras.layers.Layer):
     """Takes a list of tensors of floating-point numbers; goes before a Keras class among the bases."""
 
     def __call__(self, inputs: Sequence[Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        if not isinstance(inputs, list | tuple):
-            given = "None" if inputs is None else f"a {type(inputs).__name__}"
-            raise ValueError(f"`{type(self).__name__}` takes a list of tensors. Received: {given}")
-        for x in inputs:
+        if inputs is None:
+            raise ValueError(f"`{type(self).__name__}` takes a list of tensors. Received: inputs=None")
+        for x in inputs if isinstance(inputs, list | tuple) else []:  # `build` refuses one tensor by its shape
             check_input(self, x)
         return super().__call__(inputs, *args, **kwargs)
 
