@@ -1,11 +1,13 @@
 """Activation functions of the classic networks, and the sparse softmax."""
 
+import math
 from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.typing import Tensor
 
 
@@ -134,5 +136,4 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
 
 def _check_positive(**numbers):
     for name, number in numbers.items():
-        if not number > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={number!r}")
+        check_number(name, number, "positive", 0, math.inf, open_below=True)

@@ -49,6 +49,9 @@ def check_layer(layer: keras.layers.Layer, inputs: Any) -> str | None:
     Returns:
         `None` if nothing speaks against it, else one line that says what to use instead.
 
+    Raises:
+        ValueError: If the layer is none, or `inputs` are neither a tensor nor a shape.
+
     Example:
 
     >>> x = keras.KerasTensor((None, 32, 32, 4, 8))
@@ -57,7 +60,13 @@ def check_layer(layer: keras.layers.Layer, inputs: Any) -> str | None:
     >>> check_layer(keras.layers.BatchNormalization(), x) is None
     True
     """
-    shape = tuple(getattr(inputs, "shape", inputs))
+    shape = getattr(inputs, "shape", inputs)
+    if not isinstance(layer, keras.layers.Layer) or not isinstance(shape, list | tuple):
+        raise ValueError(
+            f"`layer` must be a Keras layer, and `inputs` a tensor or a shape. "
+            f"Received: layer={layer!r}, inputs={inputs!r}"
+        )
+    shape = tuple(shape)
     kind = type(layer).__name__
     stock = type(layer).__module__.partition(".")[0] == "keras"
     if not stock or len(shape) != 5:

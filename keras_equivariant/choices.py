@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_equivariant.arguments import check_model
 from keras_equivariant.layers.group_convolution import GroupConvolution
 from keras_equivariant.layers.implementation import why_planar
 from keras_equivariant.spectral_rule import expected_gain
@@ -19,7 +20,7 @@ def implementation_report(model: keras.Model | keras.layers.Layer) -> list[str]:
         its group, `planar` or `spectral`, and why. Either way, weights and results are the same up to rounding.
 
     Raises:
-        ValueError: If a group convolution is not built.
+        ValueError: If `model` is neither, or a group convolution is not built.
 
     Example:
 
@@ -30,6 +31,7 @@ def implementation_report(model: keras.Model | keras.layers.Layer) -> list[str]:
     first: 3 to 8 channels, 3x3, p4m: planar (its input is a planar map)
     second: 8 to 8 channels, 3x3, p4m: planar (fewer than 32 channels in or out)
     """
+    check_model(model)
     return [_describe(layer) for layer in _layers(model) if isinstance(layer, GroupConvolution)]
 
 

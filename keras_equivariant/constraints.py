@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.arguments import check_model
 from keras_equivariant.channel_groups import (
     are_equal_blocks,
     assignment_matrix,
@@ -236,6 +237,9 @@ def project_constraints(model: Network) -> Network:
     Returns:
         The model.
 
+    Raises:
+        ValueError: If it is neither.
+
     Example:
 
     >>> layer = keras.layers.Dense(4, kernel_constraint=OffsetProjection(2))
@@ -247,6 +251,7 @@ def project_constraints(model: Network) -> Network:
     Reference:
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 11.
     """
+    check_model(model)
     for variable in model.variables:
         if variable.constraint is not None:
             variable.assign(variable.constraint(variable))
@@ -263,6 +268,9 @@ def constraint_violations(model: Network) -> dict[str, float]:
         A dictionary from the paths of the variables to the largest deviation of a sum of weights from 1 or from 0:
         about 1e-6 in float32 where the constraint holds.
 
+    Raises:
+        ValueError: If it is neither.
+
     Example:
 
     >>> layer = keras.layers.Dense(4, kernel_constraint=OffsetProjection(2), kernel_initializer="ones")
@@ -273,6 +281,7 @@ def constraint_violations(model: Network) -> dict[str, float]:
     Reference:
         [Cotogni & Cusano, 2022](https://doi.org/10.1016/j.neucom.2022.06.118), equation 16.
     """
+    check_model(model)
     projected = [variable for variable in model.variables if isinstance(variable.constraint, OffsetProjection)]
     return {variable.path: variable.constraint.violation(variable) for variable in projected}
 

@@ -1,7 +1,5 @@
 """The diagonal of the Hessian, by LeCun's recursion or by finite differences, and the learning rates that it gives."""
 
-import math
-import numbers
 from collections.abc import Mapping
 
 import keras
@@ -9,6 +7,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.curvature_recursion import chain_of, second_derivatives
 from keras_equivariant.gradients import ModelCopy, floatx, precision
 
@@ -69,6 +68,8 @@ def diagonal_hessian(
     """
     if method not in _METHODS:
         raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}")
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
     if not model.compiled or model.loss is None:
         raise ValueError(f"`model` must be compiled with a loss. Received: model={model.name!r}")
     paths = [variable.path for variable in model.trainable_variables]
@@ -97,7 +98,7 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         A dictionary from the paths of the variables to arrays of rates.
 
     Raises:
-        ValueError: If the damping is not a positive number.
+        ValueError: If the damping is not positive, or `curvatures` is no dictionary.
 
     Example:
 
@@ -108,8 +109,9 @@ def lecun_rates(curvatures: Mapping[str, ArrayLike], damping: float = 0.1) -> di
         [Bouvrie, 2006](http://cogprints.org/5869/), sections 2.2 and 4.2; LeCun, Bottou, Orr & Mueller, 1998, Efficient
         BackProp, section 9.1.
     """
-    if isinstance(damping, bool) or not isinstance(damping, numbers.Real) or not 0 < damping < math.inf:
-        raise ValueError(f"`damping` must be a positive number. Received: damping={damping!r}")
+    check_number("damping", damping, "a positive number", 0, np.finfo(float).max, open_below=True)
+    if not isinstance(curvatures, Mapping):
+        raise ValueError(f"`curvatures` must be what `diagonal_hessian` returns. Received: {type(curvatures).__name__}")
     return {path: 1 / (np.abs(np.asarray(values)) + damping) for path, values in curvatures.items()}
 
 

@@ -72,6 +72,8 @@ def equivariance_error(
     if symmetry is None and feature_groups is None:
         symmetry = _symmetry_of(model)
     inputs = ops.convert_to_numpy(inputs)
+    if inputs.size == 0:
+        raise ValueError(f"`inputs` must hold something. Received: an array of shape {inputs.shape}")
     outputs = _run(model, inputs)
     scale = np.abs(outputs).max()
     deviations = []

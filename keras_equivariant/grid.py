@@ -8,11 +8,15 @@ import numpy as np
 
 def checked_size(group: Any, size: Sequence[int]) -> tuple[int, ...]:
     """The spatial shape of an array as a tuple, or a ValueError if the `SymmetryGroup` cannot act on such an array."""
-    size = tuple(size)
+    given = size
+    try:
+        size = tuple(size)
+    except TypeError:
+        size = ()
     if len(size) != group.dimension or not all(isinstance(n, int | np.integer) and n > 0 for n in size):
         raise ValueError(
             f"`size` must have {group.dimension} axes of positive length for the symmetry {group.name!r}. "
-            f"Received: size={size}"
+            f"Received: size={given}"
         )
     return size
 

@@ -165,7 +165,7 @@ class CrossentropyAndDice(keras.losses.Loss):
         Integer labels `(batch, height, width)` and logits `(batch, height, width, classes)`.
 
     Raises:
-        ValueError: When called, if the shapes do not go together.
+        ValueError: If `ignore_class` is no integer; when called, if the shapes do not go together.
 
     Example:
 
@@ -185,6 +185,8 @@ class CrossentropyAndDice(keras.losses.Loss):
         dtype: DType = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if ignore_class is not None and (isinstance(ignore_class, bool) or not isinstance(ignore_class, int)):
+            raise ValueError(f"`ignore_class` must be an integer or None. Received: ignore_class={ignore_class!r}")
         self.ignore_class = ignore_class
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 from scipy import optimize, sparse
 
+from keras_equivariant.arguments import check_counts, check_number
 from keras_equivariant.typing import DType, Tensor
 
 
@@ -116,7 +117,7 @@ class IntersectionOverUnion(keras.metrics.MeanIoU):
         Labels and predictions, each `(...)` if they are integers, else `(..., classes)`.
 
     Raises:
-        ValueError: When updated, if the shapes do not go together.
+        ValueError: If `num_classes` is no positive integer; when updated, if the shapes do not go together.
 
     Example:
 
@@ -128,6 +129,10 @@ class IntersectionOverUnion(keras.metrics.MeanIoU):
     Reference:
         [Everingham et al., 2015](https://doi.org/10.1007/s11263-014-0733-5), section 4.3.
     """
+
+    def __init__(self, num_classes: int, *args: Any, **kwargs: Any) -> None:
+        check_counts(num_classes=num_classes)
+        super().__init__(num_classes, *args, **kwargs)
 
     def by_class(self) -> np.ndarray:
         """The values of the classes; `nan` for one that is neither there nor predicted."""
@@ -157,7 +162,7 @@ class Dice(IntersectionOverUnion):
         As of `IntersectionOverUnion`.
 
     Raises:
-        ValueError: When updated, if the shapes do not go together.
+        ValueError: If `num_classes` is no positive integer; when updated, if the shapes do not go together.
 
     Example:
 
@@ -221,8 +226,10 @@ class AveragePrecision(keras.metrics.Metric):
         dtype: DType = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        if not thresholds or not all(0 < threshold <= 1 for threshold in thresholds):
-            raise ValueError(f"`thresholds` must be above 0 and up to 1. Received: thresholds={thresholds}")
+        if not isinstance(thresholds, Sequence) or not thresholds:
+            raise ValueError(f"`thresholds` must be above 0 and up to 1. Received: thresholds={thresholds!r}")
+        for threshold in thresholds:
+            check_number("thresholds", threshold, "above 0 and up to 1", 0, 1, open_below=True)
         self.thresholds = list(thresholds)
         shape = (3, len(self.thresholds))  # pairs, predicted objects, true objects
         self.counts = self.add_variable(shape, initializer="zeros", name="counts")

@@ -1,10 +1,12 @@
 """Penalties on weights."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.typing import Tensor
 
 # Added inside the logarithm, so that the derivative at a weight of exactly zero is finite.
@@ -37,8 +39,7 @@ class EntropyRegularizer(keras.regularizers.Regularizer):
     """
 
     def __init__(self, entropy: float = 0.01) -> None:
-        if not entropy >= 0:
-            raise ValueError(f"`entropy` must be at least 0. Received: entropy={entropy!r}")
+        check_number("entropy", entropy, "at least 0", 0, math.inf)
         self.entropy = entropy
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def transform_image(image: Tensor, symmetry: str, element: int) -> np.ndarray:
             f"`image` must have {group.dimension + 2} axes for the symmetry {symmetry!r}. "
             f"Received: an image of shape {image.shape}"
         )
-    if 0 <= element < group.order and element not in group.exact_elements:
+    if isinstance(element, int | np.integer) and 0 <= element < group.order and element not in group.exact_elements:
         return interpolate(image, group.matrices[element])
     batch, *size, channels = image.shape
     turned_size, cells = group.act_on_grid(element, size)

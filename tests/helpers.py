@@ -9,25 +9,26 @@ import keras
 import numpy as np
 
 ROOT = pathlib.Path(__file__).parent.parent
-# JAX compiles every operation for each new shape, which takes ten times as long as to run it, and groups, masks and
-# indices are the same NumPy on each backend: so JAX takes some of the cases of long tests, unless this asks for all.
-ALL_CASES = keras.config.backend() != "jax" or bool(os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"))
+# Groups, masks and indices are the same NumPy on each backend, and JAX compiles every operation for each new shape,
+# which takes ten times as long as to run it: so other backends than TensorFlow take some of the cases of long tests,
+# unless this asks for all.
+ALL_CASES = keras.config.backend() == "tensorflow" or bool(os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"))
 # torch.compile takes minutes for each model, and warns of its own code.
 COMPILES = keras.config.backend() != "torch"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
-def cases(everything, on_jax):
-    """The cases of a parametrised test: all of them on TensorFlow and PyTorch, some on JAX.
+def cases(everything, elsewhere):
+    """The cases of a parametrised test: all of them on TensorFlow, some on JAX and PyTorch.
 
     Args:
         everything: All cases.
-        on_jax: Those of them that JAX runs: one for each way that tensors take through the code.
+        elsewhere: Those of them that other backends run: one for each way that tensors take through the code.
     """
-    everything, on_jax = list(everything), list(on_jax)
-    if unknown := [case for case in on_jax if case not in everything]:
-        raise ValueError(f"`on_jax` must be among the cases. Received: {unknown}")
-    return everything if ALL_CASES else on_jax
+    everything, elsewhere = list(everything), list(elsewhere)
+    if unknown := [case for case in elsewhere if case not in everything]:
+        raise ValueError(f"`elsewhere` must be among the cases. Received: {unknown}")
+    return everything if ALL_CASES else elsewhere
 
 
 def module_name(path):

@@ -9,6 +9,7 @@ import sysconfig
 import tarfile
 import tomllib
 import venv
+import zipfile
 
 import pytest
 from helpers import ROOT, run_python
@@ -65,6 +66,19 @@ def programs(tmp_path_factory):
     (packages,) = (path / "environment" / "lib").glob("*/site-packages")
     (packages / "what_we_need.pth").write_text(sysconfig.get_path("purelib"))
     return python.parent
+
+
+def test_what_the_wheel_holds(programs):
+    (wheel,) = programs.parents[1].glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert held == {
+        f"{name.replace('.', '/')}/{path.relative_to(folder).as_posix()}"
+        for name, folder in FOLDERS.items()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert wheel.stat().st_size < 2_000_000, "docs/installation.md states its size"
 
 
 def run(command, folder, status=0):

@@ -34,11 +34,16 @@ def list_weights(name: str) -> list[str]:
     Returns:
         Sorted list of names that the model's argument `weights` may take.
 
+    Raises:
+        ValueError: If the name is no string.
+
     Example:
 
     >>> list_weights("lenet5")
     []
     """
+    if not isinstance(name, str):
+        raise ValueError(f"`name` must be the name of a model. Received: name={name!r}")
     return sorted(path.name.removesuffix(SUFFIX).partition("-")[2] for path in FOLDER.glob(f"{name}-*{SUFFIX}"))
 
 

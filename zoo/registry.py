@@ -3,9 +3,10 @@
 import fnmatch
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import keras
+from keras_equivariant.zoo.arguments import checked
 from keras_equivariant.zoo.features import build_exactly, without_top
 from keras_equivariant.zoo.transfer import start_from
 
@@ -22,14 +23,15 @@ def register(builder: Builder) -> Builder:
         builder: Function of keyword arguments that returns a `keras.Model` with logits.
 
     Returns:
-        The builder, so that this serves as a decorator.
+        The builder, which looks at its arguments first, so that this serves as a decorator.
 
     Raises:
         ValueError: If another builder has that name.
     """
-    if _BUILDERS.setdefault(builder.__name__, builder) is not builder:
+    if builder.__name__ in _BUILDERS:
         raise ValueError(f"`builder` must not take the name of another one. Received: {builder.__name__!r}")
-    return builder
+    _BUILDERS[builder.__name__] = cast(Builder, checked(builder))
+    return _BUILDERS[builder.__name__]
 
 
 @channels_last()
@@ -67,6 +69,8 @@ def create(
     (None, 22, 22, 10)
     """
     builder = get_builder(name)
+    if weights is not None and not isinstance(weights, str | os.PathLike):
+        raise ValueError(f"`weights` must be None, a name or a path. Received: weights={weights!r}")
     if weights is None:
         model = build_exactly(builder, arguments)
     else:
@@ -76,7 +80,7 @@ def create(
 
 def get_builder(name: str) -> Callable[..., keras.Model]:
     """Returns the builder of a model; the arguments and errors are those of `create`."""
-    if name not in _BUILDERS:
+    if not isinstance(name, str) or name not in _BUILDERS:
         raise ValueError(f"`name` must be one of {list_models()}. Received: name={name!r}")
     return _BUILDERS[name]
 
@@ -90,9 +94,14 @@ def list_models(pattern: str = "*") -> list[str]:
     Returns:
         Sorted list of names.
 
+    Raises:
+        ValueError: If the pattern is no string.
+
     Example:
 
     >>> list_models("z2*")
     ['z2cnn']
     """
+    if not isinstance(pattern, str):
+        raise ValueError(f"`pattern` must be a string. Received: pattern={pattern!r}")
     return sorted(fnmatch.filter(_BUILDERS, pattern))

@@ -6,7 +6,9 @@ import keras
 from keras import ops
 
 from keras_equivariant.activations import sparsemax
+from keras_equivariant.arguments import check_choice, check_counts
 from keras_equivariant.layers.empty import output_of_nothing
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, Initializer, Regularizer, Shape, Size, Tensor
 
@@ -23,7 +25,7 @@ class _OfMixingWeights(keras.regularizers.Regularizer):
         return self._layer.mixing_regularizer(_matrix(self._layer._mix(x)))
 
 
-class CombinationConvolution(keras.layers.Layer):
+class CombinationConvolution(OneInput):
     """Combines the maps of a separable convolution with learned weights; goes before it among the bases.
 
     Arguments and formula are those of `CombinationConv2D`.
@@ -58,6 +60,7 @@ class CombinationConvolution(keras.layers.Layer):
         mixing_regularizer: Regularizer = None,
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters)
         super().__init__(
             filters=filters,
             kernel_size=kernel_size,
@@ -71,8 +74,7 @@ class CombinationConvolution(keras.layers.Layer):
             pointwise_initializer=pointwise_initializer,
             **kwargs,
         )
-        if mixing not in _MIXINGS:
-            raise ValueError(f"`mixing` must be one of {sorted(_MIXINGS)}. Received: mixing={mixing!r}")
+        check_choice("mixing", mixing, _MIXINGS)
         check_channels_last(self.data_format)
         if self.depth_multiplier != 1:
             raise ValueError(f"`depth_multiplier` must be 1. Received: depth_multiplier={self.depth_multiplier}")
@@ -85,6 +87,8 @@ class CombinationConvolution(keras.layers.Layer):
             )
 
     def build(self, input_shape: Shape) -> None:
+        if input_shape[-1] is None:
+            raise ValueError(f"The number of input channels must be known. Received: input_shape={tuple(input_shape)}")
         super().build(input_shape)
         if self.mixing_regularizer:
             self.pointwise_kernel.regularizer = _OfMixingWeights(self)

@@ -2,6 +2,7 @@
 
 import itertools
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.typing import ConnectionTable
 
 
@@ -14,11 +15,15 @@ def all_pairs(channels: int) -> ConnectionTable:
     Returns:
         Tuple of pairs of indices, `channels * (channels - 1) / 2` of them.
 
+    Raises:
+        ValueError: If `channels` is no positive integer.
+
     Example:
 
     >>> all_pairs(3)
     ((0, 1), (0, 2), (1, 2))
     """
+    check_counts(channels=channels)
     return tuple(itertools.combinations(range(channels), 2))
 
 
@@ -36,6 +41,7 @@ def all_triplets(channels: int) -> ConnectionTable:
     >>> len(all_triplets(6))
     20
     """
+    check_counts(channels=channels)
     return tuple(itertools.combinations(range(channels), 3))
 
 

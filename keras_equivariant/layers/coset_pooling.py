@@ -7,7 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.arguments import check_choice
 from keras_equivariant.layers.extremes import largest
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Tensor
@@ -21,7 +23,7 @@ _REDUCTIONS = {"max": lambda x, axis: largest(x, [axis]), "mean": _mean}
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class CosetPooling(keras.layers.Layer):
+class CosetPooling(OneInputOfAnyNumbers):
     """Pools a feature map on a group over the cosets of a subgroup.
 
     For a map `f` on G and a subgroup H of its point group,
@@ -81,8 +83,7 @@ class CosetPooling(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if reduction not in _REDUCTIONS:
-            raise ValueError(f"`reduction` must be one of {sorted(_REDUCTIONS)}. Received: reduction={reduction!r}")
+        check_choice("reduction", reduction, _REDUCTIONS)
         group = get_symmetry(symmetry)
         self.symmetry = symmetry
         self.subgroup = subgroup

@@ -24,6 +24,7 @@ from keras_equivariant.layers.feature_groups import (
     projected_value,
     times_matrix,
 )
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 REDUCTIONS = ("mean", "max", "min", "linear")
@@ -31,7 +32,7 @@ SCOPES = ("global", "local")
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class FeatureGroupPooling(keras.layers.Layer):
+class FeatureGroupPooling(OneInputOfAnyNumbers):
     """Pools the channels of each feature group into one value.
 
     Channels form `feature_groups` contiguous blocks of equal size, or groups of any size and order. The pooling phi

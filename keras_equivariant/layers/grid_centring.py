@@ -6,13 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.padding import PADDINGS, PADDINGS_FROM_DATA, check_padding
 from keras_equivariant.sampling import is_centred
 from keras_equivariant.typing import Shape, Size, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class GridCentring2D(keras.layers.Layer):
+class GridCentring2D(OneInputOfAnyNumbers):
     """Makes the next strided layer sample symmetrically about the centre, whatever the size of the map.
 
     A window of k cells with stride s fits a size n only if `n + 2 * padding - k` is a multiple of s. Where it does

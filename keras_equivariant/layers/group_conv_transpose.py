@@ -5,8 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_output_padding, check_padding
 from keras_equivariant.sampling import is_transpose_centred, moves_of_axes, warn_of
@@ -15,7 +17,7 @@ from keras_equivariant.typing import Activation, Constraint, Initializer, Regula
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
+class GroupConv2DTranspose(OneInput, keras.layers.Conv2DTranspose):
     """The adjoint of a group convolution, for upsampling: `<T(y), x> = <y, GroupConv2D(x)>` with the same kernel.
 
     For an input `y` on the group and a kernel `psi` on the plane and the cosets of a subgroup H of the point group,
@@ -95,6 +97,7 @@ class GroupConv2DTranspose(keras.layers.Conv2DTranspose):
         output_subgroup: str | None = None,
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters)
         super().__init__(
             filters,
             kernel_size,

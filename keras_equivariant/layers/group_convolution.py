@@ -7,9 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.implementation import check_implementation, choose_convolution
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import (
     PADDINGS,
@@ -25,7 +27,7 @@ from keras_equivariant.typing import Activation, Constraint, Initializer, Regula
 _PADDINGS = (*PADDINGS, *PADDINGS_FROM_DATA)
 
 
-class GroupConvolution(keras.layers.Layer):
+class GroupConvolution(OneInput):
     """Makes a group convolution of a Keras convolution of the same dimension; goes before it among the bases.
 
     Arguments and formula are those of `GroupConv2D`.
@@ -75,6 +77,7 @@ class GroupConvolution(keras.layers.Layer):
         implementation: str = "auto",
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters, groups=groups)
         padding = check_padding(padding, _PADDINGS)
         super().__init__(
             filters=filters,

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.filters import filter_expansion
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.orientations import describe_feature_map, merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.sampling import output_size, warn_if_broken, warn_if_coarse
@@ -14,7 +15,7 @@ from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Tensor
 
 
-class GroupDepthwiseConvolution(keras.layers.Layer):
+class GroupDepthwiseConvolution(OneInput):
     """Makes the depthwise filters of a Keras layer turn; goes before it among the bases."""
 
     # Of the Keras layer.

@@ -3,12 +3,13 @@
 import keras
 
 from keras_equivariant.layers.empty import output_of_nothing
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last
 from keras_equivariant.typing import Shape, Tensor
 
 
-class _GroupGlobalPooling(keras.layers.Layer):
+class _GroupGlobalPooling(OneInputOfAnyNumbers):
     """Pools each orientation as a planar map, whatever the group; goes before a Keras global pooling class."""
 
     # Of the Keras pooling.

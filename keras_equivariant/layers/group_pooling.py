@@ -8,13 +8,14 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.layers.empty import output_of_nothing
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.sampling import output_size, warn_if_broken
 from keras_equivariant.typing import Shape, Size, Tensor
 
 
-class _GroupPooling(keras.layers.Layer):
+class _GroupPooling(OneInputOfAnyNumbers):
     """Pools each orientation as a planar map, whatever the group; goes before a Keras pooling class."""
 
     # Of the Keras pooling.

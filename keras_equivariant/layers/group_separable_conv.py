@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.empty import output_of_nothing
@@ -61,6 +62,7 @@ class GroupDepthwiseConv2D(GroupDepthwiseConvolution, keras.layers.DepthwiseConv
         depth_multiplier: int = 1,
         **kwargs: Any,
     ) -> None:
+        check_counts(depth_multiplier=depth_multiplier)
         padding = check_padding(padding)
         super().__init__(
             kernel_size=kernel_size, strides=strides, padding=padding, depth_multiplier=depth_multiplier, **kwargs
@@ -146,6 +148,7 @@ class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv
         padding: str = "valid",
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters, depth_multiplier=kwargs.get("depth_multiplier", 1))
         padding = check_padding(padding)
         super().__init__(filters=filters, kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
         self._set_symmetry(symmetry)

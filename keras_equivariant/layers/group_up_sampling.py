@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_channels_last
 from keras_equivariant.typing import Shape, Size, Tensor
@@ -12,7 +13,7 @@ _INTERPOLATIONS = ("nearest", "bilinear")
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class GroupUpSampling2D(keras.layers.UpSampling2D):
+class GroupUpSampling2D(OneInputOfAnyNumbers, keras.layers.UpSampling2D):
     """Upsampling over space, in each orientation by itself.
 
         y(u, s, c) = x(floor(u / size), s, c)                     nearest

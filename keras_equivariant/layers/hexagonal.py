@@ -1,11 +1,14 @@
 """Images on a hexagonal grid, in axial coordinates, and the hexagon that turns by 60 degrees keep."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.arguments import check_number
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Tensor
 
@@ -13,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class HexagonalResampling2D(keras.layers.Layer):
+class HexagonalResampling2D(OneInputOfAnyNumbers):
     """Resamples images from a square to a hexagonal grid, bilinearly.
 
     The cell in row r and column q, both counted from the centre, lies at
@@ -52,8 +55,8 @@ class HexagonalResampling2D(keras.layers.Layer):
         super().__init__(**kwargs)
         if not isinstance(size, int) or size < 3 or size % 2 == 0:
             raise ValueError(f"`size` must be an odd int of at least 3. Received: size={size}")
-        if spacing is not None and not spacing > 0:
-            raise ValueError(f"`spacing` must be positive. Received: spacing={spacing}")
+        if spacing is not None:
+            check_number("spacing", spacing, "positive", 0, math.inf, open_below=True)
         self.size = size
         self.spacing = spacing
 
@@ -104,7 +107,7 @@ class HexagonalResampling2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class HexagonalMask2D(keras.layers.Layer):
+class HexagonalMask2D(OneInputOfAnyNumbers):
     """Zeroes the cells outside of the hexagon, and marks those inside by a Keras mask.
 
         y(u) = x(u) if every turn by 60 degrees keeps the cell u inside of the array, else 0

@@ -7,11 +7,12 @@ from keras import ops
 
 from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.extremes import largest
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class Maxout(keras.layers.Layer):
+class Maxout(OneInputOfAnyNumbers):
     """Maximum over blocks of neighbouring channels: after a linear layer, the activation of a maxout network.
 
         y_i = max of x_(i k), ..., x_(i k + k - 1)

@@ -7,12 +7,13 @@ import keras
 from keras_equivariant.channel_groups import check_channels, count_groups
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling, check_pooling
 from keras_equivariant.layers.feature_groups import over_channels, rectified, shifted
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.projected_kernel import check_output_groups
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetAdapter(keras.layers.Wrapper):
+class OffsetAdapter(OneInput, keras.layers.Wrapper):
     """Makes any layer or model offset-equivariant, or invariant.
 
     With two poolings over feature groups (`FeatureGroupPooling`),
@@ -141,7 +142,7 @@ class OffsetAdapter(keras.layers.Wrapper):
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetReLU(keras.layers.Layer):
+class OffsetReLU(OneInput):
     """Rectifier that passes an offset of its input on to its output.
 
         y = max(x, G phi(x))

@@ -23,12 +23,13 @@ from keras_equivariant.layers.feature_groups import (
     projected_value,
     shifted,
 )
+from keras_equivariant.layers.inputs import SeveralInputs
 from keras_equivariant.layers.offset_concatenate import are_several
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetAdd(keras.layers.Layer):
+class OffsetAdd(SeveralInputs):
     """Adds a shortcut to a residual without counting an offset twice.
 
         y = f(x) + x - G phi(x)
@@ -174,7 +175,7 @@ def places_of_channels(
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetAffineCombination(keras.layers.Layer):
+class OffsetAffineCombination(SeveralInputs):
     """Adds maps with weights that sum to one, so that an offset of all of them is one of the sum.
 
         y = sum of alpha_i x_i,   sum of alpha_i = 1
@@ -206,7 +207,11 @@ class OffsetAffineCombination(keras.layers.Layer):
     def __init__(self, coefficients: Sequence[float] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if coefficients is not None:
-            coefficients = [float(coefficient) for coefficient in coefficients]
+            given = coefficients
+            try:
+                coefficients = [float(coefficient) for coefficient in coefficients]
+            except (TypeError, ValueError):
+                raise ValueError(f"`coefficients` must be numbers. Received: coefficients={given!r}") from None
             if not abs(sum(coefficients) - 1) <= 1e-6:  # not a number is neither
                 raise ValueError(f"`coefficients` must sum to one. Received: coefficients={coefficients}")
         self.coefficients = coefficients

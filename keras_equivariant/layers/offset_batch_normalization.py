@@ -1,10 +1,12 @@
 """Offset-equivariant batch normalisation, with the rectifier that follows it."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.channel_groups import check_feature_groups, check_input_channels
 from keras_equivariant.layers.feature_groups import (
     channel_sums,
@@ -18,11 +20,12 @@ from keras_equivariant.layers.feature_groups import (
     square_sums,
     statistics_dtype,
 )
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import Activation, FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetBatchNormalization(keras.layers.BatchNormalization):
+class OffsetBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalization):
     """Batch normalisation that passes an offset of its input on to its output.
 
     The group means phi, of each image over the channels of a group and all positions, are taken away before the
@@ -78,6 +81,8 @@ class OffsetBatchNormalization(keras.layers.BatchNormalization):
     ) -> None:
         if axis != -1:
             raise ValueError(f"`axis` must be -1. Received: axis={axis}")
+        check_number("momentum", momentum, "between 0 and 1", 0, 1)
+        check_number("epsilon", epsilon, "positive", 0, math.inf, open_below=True)
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
         if activation not in (None, "relu"):
             raise ValueError(f"`activation` must be None or 'relu'. Received: activation={activation!r}")

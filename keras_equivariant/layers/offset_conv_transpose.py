@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.layers.offset_convolution import OFFSET_PADDINGS, OffsetConvolution
 from keras_equivariant.layers.padding import check_output_padding, check_padding, pad_from_data
 from keras_equivariant.typing import (
@@ -100,6 +101,7 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         projection: str = "constraint",
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters)
         padding = check_padding(padding, OFFSET_PADDINGS)
         if padding == "edge" and output_padding is not None:
             raise ValueError(
@@ -127,6 +129,14 @@ class OffsetConv2DTranspose(OffsetConvolution, keras.layers.Conv2DTranspose):
         check_output_padding(self)
         self.padding = padding
         self._project(feature_groups, output_groups, projection, transposed=True, strides=self.strides)
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != self.rank + 2:
+            raise ValueError(
+                f"`OffsetConv2DTranspose` needs (batch, height, width, channels). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        super().build(input_shape)
 
     def _reaches_over_borders(self):
         return self.padding != "edge" and (self.kernel_size != self.strides or self.output_padding is not None)

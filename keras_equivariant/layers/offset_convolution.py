@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_equivariant.arguments import check_counts
 from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.feature_groups import group_means, over_channels, shifted
 from keras_equivariant.layers.padding import PADDINGS, check_channels_last, check_padding, pad_from_data
@@ -90,6 +91,7 @@ class PlanarOffsetConvolution(OffsetConvolution):
         projection: str = "constraint",
         **kwargs: Any,
     ) -> None:
+        check_counts(filters=filters)
         padding = check_padding(padding, OFFSET_PADDINGS)
         super().__init__(
             filters=filters,

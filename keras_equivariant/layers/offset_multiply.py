@@ -7,12 +7,13 @@ import keras
 
 from keras_equivariant.channel_groups import check_channels, check_feature_groups
 from keras_equivariant.layers.feature_groups import group_means, over_channels, shifted
+from keras_equivariant.layers.inputs import SeveralInputs
 from keras_equivariant.layers.offset_concatenate import are_several
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class OffsetMultiply(keras.layers.Layer):
+class OffsetMultiply(SeveralInputs):
     """Multiplies a map by a gate, such as that of squeeze-and-excitation, about the means of its feature groups.
 
         y = (x - G phi(x)) a + G phi(x)

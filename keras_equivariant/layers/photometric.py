@@ -1,11 +1,14 @@
 """Colours of pixels and of the light: sRGB gamma, logarithms, illuminants."""
 
+import math
 import sys
 from typing import Any
 
 import keras
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.layers.colours import apply_gamma, at_least, foreign, functions_for, light, log, remove_gamma
+from keras_equivariant.layers.inputs import check_input
 from keras_equivariant.typing import Shape, Tensor
 
 
@@ -18,11 +21,7 @@ class _Photometric(keras.layers.Layer):
         self.built = True
 
     def __call__(self, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        dtype = str(getattr(inputs, "dtype", "float"))
-        if "float" not in dtype:
-            raise ValueError(
-                f"`inputs` must be floating-point numbers, images between 0 and 1. Received: dtype={dtype}"
-            )
+        check_input(self, inputs)
         if foreign(inputs):
             return self.call(inputs, *args, **kwargs)
         return super().__call__(inputs, *args, **kwargs)
@@ -61,8 +60,7 @@ class LogRGB(_Photometric):
 
     def __init__(self, epsilon: float = 2e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
+        check_number("epsilon", epsilon, "positive", 0, math.inf, open_below=True)
         self.epsilon = epsilon
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -218,8 +216,7 @@ class RandomIlluminant(_Photometric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= saturation <= 1:
-            raise ValueError(f"`saturation` must be between 0 and 1. Received: saturation={saturation}")
+        check_number("saturation", saturation, "between 0 and 1", 0, 1)
         self.saturation = saturation
         self.gamma = gamma
         self.in_prediction = in_prediction

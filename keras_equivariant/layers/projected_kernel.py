@@ -9,12 +9,13 @@ from keras import ops
 from keras_equivariant.channel_groups import check_channels, check_feature_groups, check_input_channels, count_groups
 from keras_equivariant.constraints import OffsetProjection, warn_of_violation
 from keras_equivariant.layers.feature_groups import group_means, over_channels, projected, projected_value, shifted
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.typing import FeatureGroups, Shape, Tensor
 
 PROJECTIONS = ("constraint", "forward")
 
 
-class ProjectedKernel(keras.layers.Layer):
+class ProjectedKernel(OneInput):
     """Projects the kernel of a layer, from its first value on; goes before a Keras class.
 
     As a constraint, after each update of an optimizer, or in each forward pass, of whatever is stored.

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.layers.orientations import describe_feature_map
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class SubgroupRestriction(keras.layers.Layer):
+class SubgroupRestriction(OneInputOfAnyNumbers):
     """Reads a feature map on a group as one on a subgroup, with more channels; nothing is lost.
 
     The group G falls into right cosets H k of the subgroup H. A map `f` on G becomes one map on H for each of them,

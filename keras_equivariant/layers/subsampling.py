@@ -5,10 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_choice
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
-class Subsampling(keras.layers.Layer):
+class Subsampling(OneInputOfAnyNumbers):
     """Sub-samples maps of any number of dimensions; arguments and formula are those of `Subsampling2D`."""
 
     rank: int
@@ -30,8 +32,7 @@ class Subsampling(keras.layers.Layer):
         super().__init__(**kwargs)
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"`n` must be a positive integer. Received: n={n!r}")
-        if reduction not in _REDUCTIONS:
-            raise ValueError(f"`reduction` must be one of {sorted(_REDUCTIONS)}. Received: reduction={reduction!r}")
+        check_choice("reduction", reduction, _REDUCTIONS)
         self.n = n
         self.activation = keras.activations.get(activation)
         self.reduction = reduction

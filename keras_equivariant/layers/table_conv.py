@@ -8,11 +8,12 @@ import numpy as np
 from keras import ops
 
 from keras_equivariant.layers.empty import output_of_nothing
+from keras_equivariant.layers.inputs import OneInput
 from keras_equivariant.layers.padding import check_channels_last, check_padding
 from keras_equivariant.typing import Activation, ConnectionTable, Shape, Size, Tensor
 
 
-class TableConvolution(keras.layers.Layer):
+class TableConvolution(OneInput):
     """Makes a Keras convolution of any dimension read a selection of the input maps; goes before it among the bases.
 
     Arguments and formula are those of `TableConv2D`.

@@ -6,13 +6,14 @@ import keras
 from keras import ops
 
 from keras_equivariant.layers.extremes import largest
+from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import Shape, Size, Tensor
 
 _REDUCTIONS = ("max", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_equivariant")
-class TranslationCosetPooling(keras.layers.Layer):
+class TranslationCosetPooling(OneInputOfAnyNumbers):
     """Pools a map over all translations by multiples of n: what is left is a map on a small ring or torus.
 
     For a map `f` on Z and the subgroup nZ of shifts by multiples of n, whose cosets are the positions that differ by

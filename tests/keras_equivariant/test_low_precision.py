@@ -5,13 +5,13 @@ import ast
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, random_array, to_numpy
+from helpers import ROOT, cases, random_array, to_numpy
 
 from keras_equivariant.activations import sparsemax
 from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers import FeatureGroupPooling, OffsetDense
 
-WIDTHS = range(1, 16, 2)
+WIDTHS = cases(range(1, 16, 2), [1, 7])
 SHAPES = [(5,), (4, 1), (3, 4), (2, 3, 4), (2, 3, 1, 4)]
 ROUNDING = 2.0**-8  # of numbers of 8 significant bits
 

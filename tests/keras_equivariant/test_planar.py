@@ -4,7 +4,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from helpers import ROOT, random_array, randomise, relative_error, run_python, to_numpy
+from helpers import ALL_CASES, ROOT, random_array, randomise, relative_error, run_python, to_numpy
 from networks import small_network
 
 from keras_equivariant import zoo
@@ -43,6 +43,8 @@ from keras_equivariant.layers import (
 from keras_equivariant.planar import to_planar
 
 layers = keras.layers
+# `to_planar` compares both models on one picture: on as many again JAX has nothing to compile.
+BATCH = 3 if ALL_CASES else 1
 
 
 def with_random_weights(inputs, outputs):
@@ -243,7 +245,7 @@ def example_for(model, batch):
 def test_computes_the_same_without_our_classes(build):
     model = build()
     planar = to_planar(model)
-    x = example_for(model, 3)
+    x = example_for(model, BATCH)
     assert relative_error(planar(x), model(x)) < 1e-5
     assert planar.input_shape == model.input_shape
     assert all(type(layer).__module__.startswith("keras.") for layer in planar.layers)
@@ -276,7 +278,7 @@ def test_the_models_hold_every_layer_that_can_be_lowered():
 def test_loads_where_the_package_is_not_installed(tmp_path):
     for build in MODELS:
         model = build()
-        x = example_for(model, 2)
+        x = example_for(model, min(BATCH, 2))
         np.savez(tmp_path / f"{build.__name__}.npz", x=x, y=to_numpy(model(x)))
         to_planar(model).save(tmp_path / f"{build.__name__}.keras")
     code = """

@@ -150,7 +150,7 @@ def test_training(name):
         np.testing.assert_allclose(estimate(model, x * light), estimate(model, x) * light, rtol=1e-4)
 
 
-def test_saved_in_a_fresh_process(tmp_path):
+def test_saved_in_a_fresh_process(tmp_path, tensorflow_backend):
     for name in NAMES:
         model, x = create_with_random_biases(name, **SMALL), images(2, (32, 48))
         np.savez(tmp_path / f"{name}.npz", x=x, y=to_numpy(model(x)))

@@ -163,8 +163,8 @@ OTHER_KINDS = [
     ("Oh", "O", "O", (4, 4, 4), [3]),
     ("D4h", "C4", "C4", (4, 4, 4), [3]),
 ]
-ON_JAX = [("mirror", None, None, (8,), [1, 2, 3, 4, 5]), ("p3", None, "p3", (7, 7), [1, 3, 5])]
-OTHER_KINDS = cases(OTHER_KINDS, [*ON_JAX, ("p6m", "p6", "p6", (7, 7), [5]), ("D4h", "C4", "C4", (4, 4, 4), [3])])
+ELSEWHERE = [("mirror", None, None, (8,), [1, 2, 3, 4, 5]), ("p3", None, "p3", (7, 7), [1, 3, 5])]
+OTHER_KINDS = cases(OTHER_KINDS, [*ELSEWHERE, ("p6m", "p6", "p6", (7, 7), [5]), ("D4h", "C4", "C4", (4, 4, 4), [3])])
 
 
 def subgroup_of(symmetry, name):

@@ -74,9 +74,12 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+# Elsewhere every other layer in one of the two precisions.
+IN_BOTH = [(name, dtype) for name in LAYERS for dtype in ("float32", "float64")]
+
+
 @pytest.mark.parametrize("groups", GROUPS)
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name, dtype", cases(IN_BOTH, [IN_BOTH[2 * i + i % 2] for i in range(len(LAYERS))]))
 def test_offset_equivariant(name, groups, dtype):
     make, shape = LAYERS[name]
     layer = make(groups, dtype=dtype)
@@ -243,7 +246,21 @@ def test_compiled_with_xla():
     assert offset_error(lambda images: model.predict(images, verbose=0), x, 3) < 1e-5
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# One of each of the functions that differ in the ways that 16 bits take.
+IN_16_BITS = [
+    "same",
+    "3-D",
+    "1-D edge",
+    "edge strided",
+    "lifting",
+    "group",
+    "transposed",
+    "edge transposed",
+    "dense map",
+]
+
+
+@pytest.mark.parametrize("name", cases(LAYERS, IN_16_BITS))
 def test_mixed_precision(name):
     """Numbers of 8 significant bits: errors of some 2^-8, of the kernel and of each addition."""
     make, shape = LAYERS[name]
