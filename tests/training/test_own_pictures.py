@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras_equivariant.training import cli
 from keras_equivariant.training.data.decoded import DecodedFiles, Pictures
 from keras_equivariant.training.data.own import list_classes, list_table, look, pictures_below
@@ -380,6 +381,22 @@ def test_predictions_and_an_export(run, tmp_path):
     out = tmp_path / "m.keras"
     assert cli.main(["export", str(path), "--format", "keras", "--preprocessing", "inside", "--output", str(out)]) == 0
     assert json.loads((tmp_path / "labels.json").read_text()) == ["bars", "rings", "ä b"]
+
+
+def test_an_export_takes_the_files_themselves(run, tmp_path):
+    folder, path, _ = run
+    files = [folder / "bars" / "0.png", *sorted((folder / "ä b").iterdir())]
+    assert cli.main(["predict", str(path), *map(str, files), "--output", str(tmp_path / "said")]) == 0
+    with (tmp_path / "said" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    options = ["--format", "saved_model", "--preprocessing", "inside", "--softmax", "--planar"]
+    assert cli.main(["export", str(path), *options, "--output", str(tmp_path / "served")]) == 0
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    said = served.serve_bytes([file.read_bytes() for file in files])
+    names = [name.decode() for name in said["names"].numpy()[0]]
+    assert names == json.loads((tmp_path / "served" / "labels.json").read_text()) == ["bars", "rings", "ä b"]
+    expected = [[float(row[name]) for name in names] for row in rows]
+    np.testing.assert_allclose(said["scores"], expected, atol=1e-4)
 
 
 def test_the_symmetry_is_measured(tmp_path, monkeypatch, capsys):

@@ -50,6 +50,7 @@ class Regression(Task[LabelledImages]):
         Curve("mean_absolute_error", "mean absolute error (standardised)"),
     )
     metrics = ("mean_absolute_error",)
+    names_outputs = True
 
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)
