@@ -141,11 +141,11 @@ def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Mode
 
 
 def _compile(task: Task, model: keras.Model, recipe: Recipe, part: Part) -> None:
-    optimizer = build_optimizer(recipe, _steps(recipe, part))
+    optimizer = build_optimizer(recipe, steps_per_epoch(recipe, part))
     model.compile(optimizer, task.loss(recipe), metrics=list(task.metrics) or None, jit_compile=with_xla(recipe))
 
 
-def _steps(recipe: Recipe, part: Part) -> int:
+def steps_per_epoch(recipe: Recipe, part: Part) -> int:
     """The number of training steps in an epoch."""
     return recipe.steps_per_epoch or len(part.train) // recipe.batch_size
 
@@ -223,7 +223,7 @@ def _fit_epochs(
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
         validation_data=task.validation(recipe, part, preprocess),
-        steps_per_epoch=_steps(recipe, part),
+        steps_per_epoch=steps_per_epoch(recipe, part),
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -254,7 +254,7 @@ def _finished(
         freeze_body(network, False)
     if recipe.reestimate_batch_norm and not recipe.freeze:
         batches = task.batches(recipe, part, preprocess, recipe.epochs)
-        reestimate_batch_norm(network, itertools.islice(batches, _steps(recipe, part)))
+        reestimate_batch_norm(network, itertools.islice(batches, steps_per_epoch(recipe, part)))
     # 16 bits are for training: no two runtimes round them alike.
     return in_float32(network) if recipe.precision == "mixed_bfloat16" else network
 
