@@ -25,7 +25,6 @@ def folder(tmp_path):
 
 def test_three_lines_are_enough(folder):
     model, batches, test = ready_to_fit(from_folder(folder, size=8, symmetry="p1", epochs=2))
-    model.jit_compile, model.run_eagerly = False, True
     history = model.fit(**batches, verbose=0).history
     assert len(history["loss"]) == 2 == len(history["val_loss"])
     assert set(model.evaluate(test, verbose=0, return_dict=True)) == {"loss", "accuracy"}

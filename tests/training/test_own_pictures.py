@@ -486,7 +486,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
 def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkeypatch):
     folder = write_classes(tmp_path / "mine")
     held = from_folder(folder, size=16)
-    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(own_classification, "IN_MEMORY", 1000)
     kept = from_folder(folder, size=16)
     assert not kept.data.train.in_memory and kept.recipe.fitted_images == 1000
     assert {**vars(kept.recipe), "fitted_images": None} == vars(held.recipe) and kept.data.rows == held.data.rows
@@ -512,7 +512,7 @@ def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkey
 
 
 def test_a_run_on_pictures_too_many_for_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(own_classification, "IN_MEMORY", 1000)
     arguments = ["--data", str(write_classes(tmp_path / "mine")), "--size", "8", "--symmetry", "p1", "--epochs", "1"]
     with quickly():
         assert cli.main(["fit", *arguments, "--output", str(tmp_path / "run")]) == 0
