@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data import is_known
+from keras_equivariant.training.data.images import LabelledImages, save_images
 from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.export.formats import export, has_tensorflow
 from keras_equivariant.training.files import write_csv, write_json
@@ -49,7 +51,8 @@ def fit(
         time_limit: Minutes from now after which the training ends, in the middle of an epoch if need be; then the model
             is tested and saved, which takes its own time. With `resume`, the run goes on later from its last whole
             epoch, as if it had not been ended. `None` for no limit.
-        data: The data set, if it is loaded already.
+        data: The data set, if it is loaded already. `LabelledImages` in memory, with a recipe whose data set is none of
+            ours (`dataset="own_pictures"`, say), are kept in the run, for `evaluate` and `export`.
         callbacks: Callbacks of your own, for Weights & Biases, MLflow and the like.
 
     Returns:
@@ -76,6 +79,8 @@ def fit(
         run = open_run(output, run_config(recipe, data_dir), resume)
         if rows := getattr(data, "rows", ()):
             write_csv(run.split, rows)
+        elif _are_unknown(recipe, data):
+            save_images(run.images, data)
         if preprocess is not None:
             save_preprocessing(run.preprocessing, preprocess)
         if (labels := task.labels(data)) is not None:
@@ -119,6 +124,11 @@ def _load(task: Task, recipe: Recipe, output: str, data_dir: str | None) -> Any:
     if data_dir is None or not split.exists():
         raise ValueError("`data` must be that of `from_folder` for people's own pictures. Received: data=None")
     return task.load_own(recipe, check_data(data_dir), read_split(split), None)
+
+
+def _are_unknown(recipe: Recipe, data: Any) -> bool:
+    """Whether images are people's own arrays, which nobody could load again."""
+    return isinstance(data, LabelledImages) and not is_known(recipe.dataset) and data.train.in_memory
 
 
 def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Model, keras.Model]:
