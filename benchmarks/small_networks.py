@@ -5,13 +5,12 @@
 
 FOLDER has one folder of pictures a class. For each seed, the largest of `--pictures` of each class is drawn to train
 on, smaller numbers are the first of these, and all networks are tested on all others. Every network trains for as many
-steps; the ordinary one, with turned and mirrored copies, also for as long as the slowest took. STEM.json and STEM.png
-are written after each seed.
+steps; with most pictures the ordinary one, on turned and mirrored copies, also for as long as the slowest took.
+STEM.json and STEM.png are written whenever all networks have seen as many pictures.
 """
 
 import argparse
 import json
-import math
 import os
 import pathlib
 import time
@@ -68,55 +67,67 @@ def views(images):
 
 
 def train(name, images, labels, classes, steps, copies, seed, batch_size=32):
-    """A trained network, and the seconds that its steps took, the first left out."""
+    """A trained network, and the processor's seconds that its steps took, the first left out."""
     keras.utils.set_random_seed(seed)
     model = zoo.create(name, input_shape=images.shape[1:], classes=classes)
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,  # which takes longer on processors
     )
     rng, elements = np.random.default_rng(seed), np.stack(views(images)) if copies else images[None]
-    start = time.perf_counter()
+    start = time.process_time()
     for step in range(steps):
         chosen = rng.integers(0, len(images), batch_size)
         model.train_on_batch(elements[rng.integers(0, len(elements), batch_size), chosen], labels[chosen])
-        start = time.perf_counter() if step == 0 else start
-    return model, time.perf_counter() - start
+        start = time.process_time() if step == 0 else start
+    return model, time.process_time() - start
 
 
-def errors(model, images, labels):
-    """Test errors in percent: of the images as they are, and of the means of the logits over their eight views."""
-    logits = [model.predict(view, batch_size=64, verbose=0) for view in views(images)]
-    return [100 * float(np.mean(z.argmax(axis=-1) != labels)) for z in (logits[0], np.mean(logits, axis=0))]
+def error(model, pictures, labels):
+    """Test error in percent, of the means of the logits over some views of each picture."""
+    logits = np.mean([model.predict(view, batch_size=64, verbose=0) for view in pictures], axis=0)
+    return 100 * float(np.mean(logits.argmax(axis=-1) != labels))
 
 
 def measure(images, labels, arguments, seed):
-    """One row for each number of pictures and each way to train."""
+    """One row for each number of pictures and each way to train, as many pictures at a time."""
     classes = int(labels.max()) + 1
     orders, test = divide(labels, max(arguments.pictures), seed)
-    rows = []
     for count in arguments.pictures:
+        rows = []
         chosen = np.concatenate([order[:count] for order in orders])
         mean, deviation = images[chosen].mean(), images[chosen].std()
         x, y = (images[chosen] - mean) / deviation, labels[chosen]
-        tests = (images[test] - mean) / deviation, labels[test]
+        shown = views((images[test] - mean) / deviation)
         seconds = {}
 
-        def row(way, name, steps, copies, x=x, y=y, tests=tests, seconds=seconds, count=count):
+        def row(way, name, steps, copies, rows=rows, x=x, y=y, shown=shown, seconds=seconds, count=count):
             model, seconds[way] = train(name, x, y, classes, steps, copies, seed)
-            plain, mean_of_views = errors(model, *tests)
             common = {"pictures": count, "seed": seed, "steps": steps, "seconds": round(seconds[way], 1)}
-            rows.append({"way": way, "test_error": plain, **common})
-            if name == "small":
-                rows.append({"way": f"{way}, 8 views", "test_error": mean_of_views, **common})
+            rows.append({"way": way, "test_error": error(model, shown[:1], labels[test]), **common})
             print(json.dumps(rows[-1]), flush=True)
+            if name == "small":
+                rows.append({"way": f"{way}, 8 views", "test_error": error(model, shown, labels[test]), **common})
+                print(json.dumps(rows[-1]), flush=True)
 
         for way, name in NETWORKS.items():
             row(way, name, arguments.steps, "copies" in way)
-        longer = seconds["p4m_small"] / seconds["small, copies"]
-        row(SAME_TIME, "small", max(arguments.steps, round(arguments.steps * longer)), True)
-    return rows
+        if count == max(arguments.pictures):
+            longer = seconds["p4m_small"] / seconds["small, copies"]
+            row(SAME_TIME, "small", max(arguments.steps, round(arguments.steps * longer)), True)
+        yield rows
+
+
+def errors_of(rows, way, pictures):
+    """The test errors of all seeds."""
+    return [row["test_error"] for row in rows if (row["way"], row["pictures"]) == (way, pictures)]
+
+
+def deviation(errors):
+    """Their standard deviation; 0 of a single one."""
+    return float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
 
 
 def write(rows, settings, stem):
@@ -127,11 +138,12 @@ def write(rows, settings, stem):
     axes = figure.add_subplot()
     counts = sorted({row["pictures"] for row in rows})
     for number, (way, label) in enumerate(LABELS.items()):
-        found = [[r["test_error"] for r in rows if (r["way"], r["pictures"]) == (way, n)] for n in counts]
+        found = {n: errors for n in counts if (errors := errors_of(rows, way, n))}
         style = {"marker": "o", "capsize": 3, "color": f"C{number - way.endswith('views')}"}
-        deviations = [np.std(e, ddof=1) if len(e) > 1 else 0 for e in found]
+        deviations = [deviation(e) for e in found.values()]
         line = "--" if way.endswith("views") else "-"
-        axes.errorbar(counts, [np.mean(e) for e in found], deviations, label=label, linestyle=line, **style)
+        means = [np.mean(e) for e in found.values()]
+        axes.errorbar(list(found), means, deviations, label=label, linestyle=line, **style)
     axes.set(xlabel="training pictures of each class", ylabel="test error (%)", xscale="log", title=settings["title"])
     axes.set_xticks(counts, map(str, counts))
     axes.minorticks_off()
@@ -155,12 +167,12 @@ def main():
     settings["test_pictures"] = len(labels) - max(arguments.pictures) * (labels.max().item() + 1)
     rows = []
     for seed in range(arguments.seeds):
-        rows += measure(images, labels, arguments, seed)
-        write(rows, settings, arguments.output)
+        for measured in measure(images, labels, arguments, seed):
+            rows += measured
+            write(rows, settings, arguments.output)
     for way in dict.fromkeys(row["way"] for row in rows):
-        found = [[r["test_error"] for r in rows if (r["way"], r["pictures"]) == (way, n)] for n in arguments.pictures]
-        cells = [f"{np.mean(e):.1f} +- {np.std(e, ddof=1) if len(e) > 1 else math.nan:.1f}" for e in found]
-        print(f"{way:<36}", *cells)
+        found = [errors_of(rows, way, n) for n in arguments.pictures]
+        print(f"{way:<36}", *(f"{np.mean(e):.1f} +- {deviation(e):.1f}" if e else "-" for e in found))
 
 
 if __name__ == "__main__":

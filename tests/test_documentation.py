@@ -51,6 +51,7 @@ def test_page_on_own_pictures(tensorflow_backend, tmp_path, monkeypatch):
             Image.fromarray(np.full((40, 30, 3), [40 + 100 * i, 50, 2 * j], "uint8")).save(f"pictures/{name}/{j}.png")
     names = run_code_blocks("docs/own_pictures.md")
     assert names["pictures"].shape == (8, 32, 32, 3) and names["model"].output_shape == (None, 2)
+    assert names["classes"].numpy()[3].tolist() == [b"a", b"b"] and names["history"].epoch == [0, 1]
 
 
 def test_page_on_speed():

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from keras_equivariant.training.runs.export import export_run
     from keras_equivariant.training.runs.finished import load_run
     from keras_equivariant.training.runs.fit import fit
+    from keras_equivariant.training.runs.notebooks import ready_to_fit
     from keras_equivariant.training.runs.own import from_folder
     from keras_equivariant.training.runs.predict import predict
     from keras_equivariant.training.tasks import get_task, list_tasks, register_task
@@ -27,6 +28,7 @@ _HOMES = {
     "list_tasks": "tasks",
     "load_run": "runs.finished",
     "predict": "runs.predict",
+    "ready_to_fit": "runs.notebooks",
     "register_task": "tasks",
 }
 
@@ -51,5 +53,6 @@ __all__ = [
     "list_tasks",
     "load_run",
     "predict",
+    "ready_to_fit",
     "register_task",
 ]

@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras_equivariant.training import cli
 from keras_equivariant.training.data.decoded import DecodedFiles, Pictures
 from keras_equivariant.training.data.own import list_classes, list_table, look, pictures_below
@@ -382,6 +383,22 @@ def test_predictions_and_an_export(run, tmp_path):
     assert json.loads((tmp_path / "labels.json").read_text()) == ["bars", "rings", "ä b"]
 
 
+def test_an_export_takes_the_files_themselves(run, tmp_path):
+    folder, path, _ = run
+    files = [folder / "bars" / "0.png", *sorted((folder / "ä b").iterdir())]
+    assert cli.main(["predict", str(path), *map(str, files), "--output", str(tmp_path / "said")]) == 0
+    with (tmp_path / "said" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    options = ["--format", "saved_model", "--preprocessing", "inside", "--softmax", "--planar"]
+    assert cli.main(["export", str(path), *options, "--output", str(tmp_path / "served")]) == 0
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    said = served.serve_bytes([file.read_bytes() for file in files])
+    names = [name.decode() for name in said["names"].numpy()[0]]
+    assert names == json.loads((tmp_path / "served" / "labels.json").read_text()) == ["bars", "rings", "ä b"]
+    expected = [[float(row[name]) for name in names] for row in rows]
+    np.testing.assert_allclose(said["scores"], expected, atol=1e-4)
+
+
 def test_the_symmetry_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(own_runs, "_SECONDS", 0.3)
     with quickly():
@@ -469,7 +486,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
 def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkeypatch):
     folder = write_classes(tmp_path / "mine")
     held = from_folder(folder, size=16)
-    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(own_classification, "IN_MEMORY", 1000)
     kept = from_folder(folder, size=16)
     assert not kept.data.train.in_memory and kept.recipe.fitted_images == 1000
     assert {**vars(kept.recipe), "fitted_images": None} == vars(held.recipe) and kept.data.rows == held.data.rows
@@ -495,7 +512,7 @@ def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkey
 
 
 def test_a_run_on_pictures_too_many_for_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_classification, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(own_classification, "IN_MEMORY", 1000)
     arguments = ["--data", str(write_classes(tmp_path / "mine")), "--size", "8", "--symmetry", "p1", "--epochs", "1"]
     with quickly():
         assert cli.main(["fit", *arguments, "--output", str(tmp_path / "run")]) == 0

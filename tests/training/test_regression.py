@@ -17,6 +17,8 @@ from keras_equivariant.training.model.network import computing_in
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs.finished import load_run
 from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.own import Wishes
+from keras_equivariant.training.tasks.regression import own
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from PIL import Image
@@ -186,6 +188,36 @@ def test_a_run_on_a_folder(tmp_path, capsys):
     assert list(metrics["mean_absolute_error_by_column"]) == ["grey"]
     assert sorted(path.name for path in folder.iterdir()) == ["images", "labels.csv"]
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 0, "it remembers the folder"
+
+
+def test_numbers_of_pictures_too_many_for_the_memory(tmp_path, monkeypatch):
+    """The same batches as of those in memory; what cannot be read is left out with its numbers."""
+    (tmp_path / "images").mkdir()
+    lines = ["file,grey"]
+    for i in range(30):
+        Image.new("L", (12, 12), 8 * i).save(tmp_path / "images" / f"{i}.png")
+        lines.append(f"{i}.png,{1000 + i}")
+    damaged = tmp_path / "images" / "7.png"
+    damaged.write_bytes(damaged.read_bytes()[:45])
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    found = []
+    for most in (own.IN_MEMORY, 1000):
+        monkeypatch.setattr(own, "IN_MEMORY", most)
+        mine = own.from_folder(tmp_path, Wishes(size=8, symmetry="p1"))
+        (part,) = TASK.parts(mine.data)
+        preprocess = TASK.fit_preprocessing(mine.recipe, mine.data)
+        batches = TASK.batches(mine.recipe, part, preprocess, 0)
+        shown = [*batches.take(3), *TASK.validation(mine.recipe, part, preprocess), TASK.examples(mine.data, 3)]
+        found.append((mine.data.rows, mine.lines, shown))
+        assert mine.data.train.in_memory is (most > 1000) and mine.recipe.fitted_images == (None, 1000)[most == 1000]
+        again = own.load_own(mine.recipe, tmp_path, list(mine.data.rows))
+        np.testing.assert_array_equal(again.test.images[:], mine.data.test.images[:])
+    (rows, lines, held), (*others, kept) = found
+    assert [rows, lines] == others and len(rows) == 29
+    assert any("cannot be read: 1 file: " in line and "7.png" in line for line in lines)
+    for one, other in zip(held, kept, strict=True):
+        np.testing.assert_allclose(one[0], other[0], atol=1e-5)
+        np.testing.assert_allclose(one[1], other[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,11 @@ def list_datasets() -> list[str]:
     return list(_LOADERS)
 
 
+def is_known(name: Any) -> bool:
+    """Whether labelled images of that name can be loaded again, for any task."""
+    return name in _LOADERS or name in _WITHOUT_FOLDER or name == "folder"
+
+
 def reads_folder(name: Any) -> bool:
     """Whether a data set, of any task, is read from the folder of data sets."""
     return name not in _WITHOUT_FOLDER

@@ -14,6 +14,8 @@ import numpy as np
 from keras_equivariant.training.data.pictures import decode, without_warnings
 from keras_equivariant.training.data.transforms import fit_into
 
+IN_MEMORY = 2**28  # bytes of pixels up to which all of people's own pictures are in memory
+FITTED = 1_000  # pictures that the preprocessing is fitted on where they are not
 _THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 64  # items that a thread takes at once
 _TOLD = 3  # files that cannot be read are told one by one, up to here
@@ -62,6 +64,20 @@ class DecodedFiles:
         parts = [os.pread(number, self._size, int(i) * self._size) for i in indices]
         return np.frombuffer(b"".join(parts), "uint8").reshape(len(indices), *self.shape)
 
+    def decode_all(self) -> dict[int, str]:
+        """Decodes all files, where no other picture may stand in for one; the reason for each that cannot be read."""
+
+        def one(index: int) -> str | None:
+            try:
+                self._keep(index, fit_into(decode(self._paths[index]), self.shape))
+            except ValueError as error:
+                return str(error).rpartition("Received: ")[2]
+            return None
+
+        with without_warnings():
+            reasons = in_threads(one, range(len(self._paths)))
+        return {i: reason for i, reason in enumerate(reasons) if reason is not None}
+
     def _decode(self, index: int) -> None:
         source, pixels = index, None
         for _ in range(len(self._paths)):
@@ -73,8 +89,9 @@ class DecodedFiles:
                 source = self._stand_ins[source]
                 if source == index:
                     break
-        if pixels is None:
-            pixels = np.zeros(self.shape, "uint8")
+        self._keep(index, np.zeros(self.shape, "uint8") if pixels is None else pixels)
+
+    def _keep(self, index: int, pixels: np.ndarray) -> None:
         pixels = pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype("uint8")
         os.pwrite(self._file.fileno(), pixels.tobytes(), index * self._size)
         self._done[index] = True

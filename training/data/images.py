@@ -1,16 +1,19 @@
 """Labelled images in memory."""
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from keras_equivariant.training.files import replacing
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 _PART = 5_000
 _BATCH = 64  # images that are read at once
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,3 +122,30 @@ class LabelledImages:
             ValueError: If there are not more training images than that.
         """
         return with_validation(self, count, seed)
+
+
+def save_images(path: pathlib.Path, data: LabelledImages) -> None:
+    """Writes a data set in memory to an `.npz` file, whole or not at all."""
+    parts = {name: getattr(data, name) for name in _SPLITS if getattr(data, name) is not None}
+    arrays = {f"{name}_{key}": getattr(part, key) for name, part in parts.items() for key in ("images", "labels")}
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, classes=data.classes, names=np.array(data.names, str), **arrays)
+
+
+def load_images(path: pathlib.Path) -> LabelledImages:
+    """Reads what `save_images` wrote.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        parts = {
+            name: Split(found[f"{name}_images"], found[f"{name}_labels"])
+            for name in _SPLITS
+            if name != "validation" or "validation_images" in found
+        }
+        return LabelledImages(classes=int(found["classes"]), names=tuple(found["names"].tolist()), **parts)
+    except Exception as error:
+        raise ValueError(f"{path} is damaged ({error})") from None

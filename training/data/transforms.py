@@ -13,7 +13,7 @@ from PIL import Image
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_LUMINANCE = (0.299, 0.587, 0.114)
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def scaled(images: Any) -> tf.Tensor:
@@ -111,7 +111,7 @@ def fit_into(image: Any, shape: Any) -> np.ndarray:
     if image.dtype != np.uint8:
         image = image.astype("float32")
     if channels < image.shape[-1]:
-        grey = image.astype("float32") @ np.array(_LUMINANCE, "float32")
+        grey = image.astype("float32") @ np.array(LUMINANCE, "float32")
         image = (np.rint(grey).astype("uint8") if image.dtype == np.uint8 else grey)[..., None]
     # Each side is averaged over all the pixels that become one; Pillow takes the planes one by one, bytes and floats.
     planes = [_resized(image[..., channel], size) for channel in range(image.shape[-1])]

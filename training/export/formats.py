@@ -142,7 +142,12 @@ def load(path: pathlib.Path, file_format: str) -> Run:
 
 
 def export(
-    model: keras.Model, path: Path, file_format: str, images: np.ndarray, expected: np.ndarray | None = None
+    model: keras.Model,
+    path: Path,
+    file_format: str,
+    images: np.ndarray,
+    expected: np.ndarray | None = None,
+    finish: Callable[[pathlib.Path], None] | None = None,
 ) -> float:
     """Saves a model, loads it again in the format's own runtime and checks that it computes the same.
 
@@ -153,6 +158,7 @@ def export(
             built-in operations only) or `"openvino"` (a folder).
         images: Batch of real inputs for the check, which also tries a batch of one.
         expected: Outputs that the saved model must give for them; by default those of the model.
+        finish: Function of the path of what was saved that adds to it, before the check.
 
     Returns:
         The largest difference of the outputs, relative to the largest output.
@@ -170,6 +176,8 @@ def export(
             save(model, partial)
         except ImportError as error:
             raise ValueError(_what_to_install(error)) from None
+        if finish is not None:
+            finish(partial)
         run = load(partial, file_format)
         differences = [
             np.abs(np.asarray(run(images[:count]), "float32") - expected[:count]).max() for count in (len(images), 1)

@@ -23,6 +23,7 @@ from keras_equivariant.planar import to_planar
 PLACES = ("inside", "outside")
 _CALIBRATION_IMAGES = 500
 _JUDGED_IMAGES = 2000
+_IMAGES_OF_BYTES = 4
 
 
 def export_run(
@@ -37,7 +38,8 @@ def export_run(
 ) -> dict[str, Any]:
     """Saves the model of a finished run in another format, and runs the file on test images.
 
-    The names of the classes, in the order of the outputs, are in `labels.json` beside the file or in the folder.
+    The names of the classes, in the order of the outputs, are in `labels.json` beside the file or in the folder. A
+    SavedModel with the preprocessing inside also takes the bytes of picture files, as `serve_bytes`.
 
     Args:
         path: Folder of the run.
@@ -83,7 +85,13 @@ def export_run(
         return found
     images, _ = run.task.examples(data, run.task.checked_images)
     inputs, expected = _inputs_and_outputs(run, model, images, inside, softmax)
-    found = {"difference": export(made, output, file_format, inputs, expected)}
+    finish = None
+    if inside and file_format == "saved_model" and run.task.names_outputs:
+        from keras_equivariant.training.export.picture_bytes import add_bytes
+
+        shape = made.input_shape[1:]
+        finish = functools.partial(add_bytes, shape=shape, names=run.labels, images=images[:_IMAGES_OF_BYTES])
+    found = {"difference": export(made, output, file_format, inputs, expected, finish)}
     _write_labels(pathlib.Path(output), labels)
     return found
 

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 import keras
+from keras_equivariant.training.data.images import load_images
 from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
@@ -44,6 +45,11 @@ class FinishedRun:
         if self.folder.split.exists():
             folder = check_data(data_dir or self.data_dir or "")
             return self.task.load_own(self.recipe, folder, read_split(self.folder.split), self.labels)
+        if self.folder.images.exists():
+            if data_dir is not None:
+                rule = f"must not be given for a run with its images in {self.folder.images.name}"
+                raise ValueError(f"`data_dir` {rule}. Received: data_dir={data_dir}")
+            return load_images(self.folder.images)
         return self.task.load(self.recipe, data_dir or self.data_dir)
 
     def evaluate(self, data_dir: str | None = None) -> dict[str, Any]:

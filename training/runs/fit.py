@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.data import is_known
+from keras_equivariant.training.data.images import LabelledImages, save_images
 from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.export.formats import export, has_tensorflow
 from keras_equivariant.training.files import write_csv, write_json
@@ -49,7 +51,8 @@ def fit(
         time_limit: Minutes from now after which the training ends, in the middle of an epoch if need be; then the model
             is tested and saved, which takes its own time. With `resume`, the run goes on later from its last whole
             epoch, as if it had not been ended. `None` for no limit.
-        data: The data set, if it is loaded already.
+        data: The data set, if it is loaded already. `LabelledImages` in memory, with a recipe whose data set is none of
+            ours (`dataset="own_pictures"`, say), are kept in the run, for `evaluate` and `export`.
         callbacks: Callbacks of your own, for Weights & Biases, MLflow and the like.
 
     Returns:
@@ -76,6 +79,8 @@ def fit(
         run = open_run(output, run_config(recipe, data_dir), resume)
         if rows := getattr(data, "rows", ()):
             write_csv(run.split, rows)
+        elif _are_unknown(recipe, data):
+            save_images(run.images, data)
         if preprocess is not None:
             save_preprocessing(run.preprocessing, preprocess)
         if (labels := task.labels(data)) is not None:
@@ -121,6 +126,11 @@ def _load(task: Task, recipe: Recipe, output: str, data_dir: str | None) -> Any:
     return task.load_own(recipe, check_data(data_dir), read_split(split), None)
 
 
+def _are_unknown(recipe: Recipe, data: Any) -> bool:
+    """Whether images are people's own arrays, which nobody could load again."""
+    return isinstance(data, LabelledImages) and not is_known(recipe.dataset) and data.train.in_memory
+
+
 def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Model, keras.Model]:
     """Builds the network of one part of a run, and the compiled model that trains it, from the recipe's seed.
 
@@ -141,11 +151,11 @@ def build(task: Task, recipe: Recipe, data: Any, part: Part) -> tuple[keras.Mode
 
 
 def _compile(task: Task, model: keras.Model, recipe: Recipe, part: Part) -> None:
-    optimizer = build_optimizer(recipe, _steps(recipe, part))
+    optimizer = build_optimizer(recipe, steps_per_epoch(recipe, part))
     model.compile(optimizer, task.loss(recipe), metrics=list(task.metrics) or None, jit_compile=with_xla(recipe))
 
 
-def _steps(recipe: Recipe, part: Part) -> int:
+def steps_per_epoch(recipe: Recipe, part: Part) -> int:
     """The number of training steps in an epoch."""
     return recipe.steps_per_epoch or len(part.train) // recipe.batch_size
 
@@ -223,7 +233,7 @@ def _fit_epochs(
     model.fit(
         task.batches(recipe, part, preprocess, done, workers(recipe.distribution)),
         validation_data=task.validation(recipe, part, preprocess),
-        steps_per_epoch=_steps(recipe, part),
+        steps_per_epoch=steps_per_epoch(recipe, part),
         epochs=recipe.epochs,
         initial_epoch=done,
         shuffle=False,
@@ -254,7 +264,7 @@ def _finished(
         freeze_body(network, False)
     if recipe.reestimate_batch_norm and not recipe.freeze:
         batches = task.batches(recipe, part, preprocess, recipe.epochs)
-        reestimate_batch_norm(network, itertools.islice(batches, _steps(recipe, part)))
+        reestimate_batch_norm(network, itertools.islice(batches, steps_per_epoch(recipe, part)))
     # 16 bits are for training: no two runtimes round them alike.
     return in_float32(network) if recipe.precision == "mixed_bfloat16" else network
 

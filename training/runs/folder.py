@@ -18,6 +18,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.json"
         self.labels = self.path / "labels.json"
         self.split = self.path / "split.csv"
+        self.images = self.path / "images.npz"
         self.preprocessing = self.path / "preprocessing.npz"
         self.history = self.path / "history.csv"
         self.report = self.path / "report.png"

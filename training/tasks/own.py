@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -126,7 +127,7 @@ def choose_network(
     model, arguments = _build(name, arguments, wishes)
     found = next((s for s in (getattr(layer, "symmetry", None) for layer in model.layers) if isinstance(s, str)), "p1")
     augmentation, line = choose_copies(assumed, found)
-    weights = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     lines = [f"network: {name}, {weights:,} parameters, {why}", line]
     return dataclasses.replace(start(name, arguments, wishes), augmentation=augmentation), lines
 

@@ -273,6 +273,7 @@ class Task(abc.ABC, Generic[Data]):
         return float(1 - np.abs(outputs - expected).mean() / np.abs(expected).mean())
 
     probabilities: ClassVar[bool] = False  # whether a softmax of the outputs makes sense
+    names_outputs: ClassVar[bool] = False  # whether a picture is fitted into the input, and each label has an output
 
     def by_saturation(self, label: str, metrics: dict[str, Any]) -> BySaturation:
         """The first figure under coloured light: for each line to draw, a number for each saturation.

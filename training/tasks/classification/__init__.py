@@ -61,6 +61,7 @@ class Classification(Task[LabelledImages]):
     curves = (Curve("loss", "loss"), Curve("accuracy", "error (%)", "linear", lambda accuracy: 100 * (1 - accuracy)))
     metrics = ("accuracy",)
     probabilities = True
+    names_outputs = True
 
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from keras_equivariant.training.data.decoded import DecodedFiles, Pictures
+from keras_equivariant.training.data.decoded import FITTED, IN_MEMORY, DecodedFiles, Pictures
 from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.data.own import (
     PARTS,
@@ -25,8 +25,6 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.tasks.own import OwnPictures, Wishes, choose_network, common_size, named, with_length
 
 _UNBALANCED = 1.5  # times as many pictures as another class has
-_IN_MEMORY = 2**28  # bytes of pixels up to which all pictures are in memory
-_FITTED = 1_000  # pictures that the preprocessing is fitted on where they are not
 _LISTED = 8  # classes that are named
 
 
@@ -57,7 +55,7 @@ def from_folder(folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
         recipe, lines = choose_network(wishes, training, shape, len(counts))
     recipe, length = with_length(recipe, wishes, len(data.train), len(data.validation or ()))
     recipe, weighting = _weigh(recipe, data)
-    fitted = None if data.train.in_memory else _FITTED
+    fitted = None if data.train.in_memory else FITTED
     recipe = dataclasses.replace(recipe, evaluation="classes", fitted_images=fitted)
     recipe = named(recipe, folder, "on the pictures in")
     side = recipe.model_arguments["input_shape"][0]
@@ -107,7 +105,7 @@ def _read(
     folder: pathlib.Path, rows: list[Row], shape: tuple[int, int, int], names: list[str]
 ) -> tuple[LabelledImages, list[str]]:
     unread: list[str] = []
-    if len(rows) * math.prod(shape) > _IN_MEMORY:
+    if len(rows) * math.prod(shape) > IN_MEMORY:
         files = DecodedFiles([folder / row["file"] for row in rows], shape, [(r["split"], r["label"]) for r in rows])
         images: Any = Pictures(files, np.arange(len(rows)))
     else:

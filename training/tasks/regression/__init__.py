@@ -40,7 +40,7 @@ class Regression(Task[LabelledImages]):
 
     name = "regression"
     preprocessings = ("standardise",)
-    reads = frozenset({"augmentation", "validation"})
+    reads = frozenset({"augmentation", "fitted_images", "validation"})
     figures = {
         "mean_absolute_error": Figure("mean absolute error", ".3g"),
         "invariance_error": Figure("change under quarter turns", ".1e"),
@@ -50,6 +50,7 @@ class Regression(Task[LabelledImages]):
         Curve("mean_absolute_error", "mean absolute error (standardised)"),
     )
     metrics = ("mean_absolute_error",)
+    names_outputs = True
 
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)
@@ -90,7 +91,7 @@ class Regression(Task[LabelledImages]):
         return list(data.names)
 
     def fit_preprocessing(self, recipe: Recipe, data: LabelledImages) -> Prepare:
-        return fit_preprocessing(recipe.preprocessing, data.train.scaled_images())
+        return fit_preprocessing(recipe.preprocessing, data.train.parts(recipe.fitted_images))
 
     def network(self, recipe: Recipe, data: LabelledImages, name: str) -> keras.Model:
         network = create_network(recipe, data.train.images.shape[1:], (_FEATURES,), classes=_FEATURES)
@@ -111,7 +112,10 @@ class Regression(Task[LabelledImages]):
         return training_batches(part.train, preprocess, *how, workers=workers, steps=recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
-        return None if part.validation is None else test_batches(part.validation, preprocess, _BATCH_SIZE).cache()
+        if part.validation is None:
+            return None
+        batches = test_batches(part.validation, preprocess, _BATCH_SIZE)
+        return batches.cache() if part.validation.in_memory else batches
 
     def examples(self, data: LabelledImages, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
         first = getattr(data, split).first(count)

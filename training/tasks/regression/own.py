@@ -3,10 +3,12 @@
 import dataclasses
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
+from keras_equivariant.training.data.decoded import FITTED, IN_MEMORY, DecodedFiles, Pictures
 from keras_equivariant.training.data.images import LabelledImages, Split
-from keras_equivariant.training.data.own import Row, has_table, list_table, look, read_all, skipped
+from keras_equivariant.training.data.own import PARTS, Row, has_table, list_table, look, read_all, skipped
 from keras_equivariant.training.data.own_split import assign, count_parts
 from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.tasks.own import (
@@ -51,7 +53,9 @@ def from_folder(folder: pathlib.Path, wishes: Wishes) -> OwnPictures:
     data, unread = _read(folder, found.rows, shape)
     recipe, length = with_length(recipe, wishes, len(data.train), len(data.validation or ()))
     loss = {"class_name": "MeanSquaredError", "config": {}}
-    recipe = named(dataclasses.replace(recipe, task="regression", loss=loss), folder, "on the numbers of")
+    fitted = None if data.train.in_memory else FITTED
+    recipe = dataclasses.replace(recipe, task="regression", loss=loss, fitted_images=fitted)
+    recipe = named(recipe, folder, "on the numbers of")
     first = [
         f"{len(data.rows):,} pictures with {', '.join(columns)}",
         f"split: {count_parts(data.rows)}, in split.csv",
@@ -76,14 +80,21 @@ def load_own(recipe: Recipe, folder: pathlib.Path, rows: list[Row]) -> LabelledI
 
 def _read(folder: pathlib.Path, rows: list[Row], shape: tuple[int, int, int]) -> tuple[LabelledImages, list[str]]:
     columns = [name for name in rows[0] if name not in _NOT_NUMBERS]
-    images, rows, unread = read_all(folder, rows, shape)
+    if len(rows) * math.prod(shape) > IN_MEMORY:
+        # A picture has its own numbers: none can stand in for another, so all are read before the training.
+        files = DecodedFiles([folder / row["file"] for row in rows], shape, range(len(rows)))
+        reasons = files.decode_all()
+        kept = np.array([i for i in range(len(rows)) if i not in reasons], "int64")
+        images: Any = Pictures(files, kept)
+        rows, unread = [rows[i] for i in kept], list(reasons.values())
+    else:
+        images, rows, unread = read_all(folder, rows, shape)
     numbers = np.array(
         [[_number(row[column], f"{row['file']}, column {column!r}") for column in columns] for row in rows], "float32"
     ).reshape(-1, len(columns))
     parts = np.array([row["split"] for row in rows])
-    train, validation, test = (
-        Split(images[parts == part], numbers[parts == part]) for part in ("train", "validation", "test")
-    )
+    chosen = images.__getitem__ if isinstance(images, np.ndarray) else images.some
+    train, validation, test = (Split(chosen(np.flatnonzero(parts == part)), numbers[parts == part]) for part in PARTS)
     if not len(test):
         raise ValueError(f"`data` must have pictures to test on that can be read. Received: {folder} without")
     ordered = tuple({key: row[key] for key in ("file", "split", *columns)} for row in rows)
