@@ -28,7 +28,7 @@ def predict_masks(
 
     Args:
         model: `keras.Model` from pictures of free size to scores.
-        image: `(height, width, channels)`, between 0 and 1, of any size.
+        image: `(height, width, channels)` of any size, as `preprocess` takes it: between 0 and 1.
         preprocess: What `fit_preprocessing` returned.
         instances: Whether the model has learned objects.
         report: Function to call with the share that is done, now and then.
@@ -53,7 +53,7 @@ def predict_masks(
             report(rows.stop / size[0])
     if inside is None or height is None:
         return classes, None
-    return classes, objects.number_objects(classes > 0, inside, height)
+    return classes, objects.number_objects(classes.view(bool), inside, height)
 
 
 def evaluate(
