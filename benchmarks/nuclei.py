@@ -111,7 +111,7 @@ def test(model, prepare, pictures, views):
         for metric in (dice, iou):
             metric.update_state((mask > 0).astype("int32")[None], inside.astype("int32")[None])
         height = found[..., objects.RIM] - found[..., objects.INSIDE]
-        precision.update_state(mask, objects.number_objects(inside, objects.is_inside(found), height))
+        precision.update_state(mask, objects.number_objects(objects.parts(found), height))
         if number < TURNED and not views:
             for element in range(1, 8):
                 turned = logarithms(model, transform_image(image[None], "p4m", element)[0], prepare, False)

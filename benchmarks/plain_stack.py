@@ -4,8 +4,8 @@
 
 Drawn cells in crops of 32 x 32 pixels, cell or background, cross-entropy, Adam. Networks of depth 2 whose batch norms
 are replaced by biases: on p4m with 3 maps, with the maximum or the mean over the orientations at the end; an ordinary
-one of as many parameters; an ordinary one with 3 maps, as few as there are to die; one on p4m with 8 maps; one on p4m
-with 3 maps that has its batch norms.
+one of as many parameters; an ordinary one with 3 maps, as few as there are to die; one with 24, whose sums have as many
+terms; one on p4m with 8 maps; one on p4m with 3 maps that has its batch norms.
 
 Prints for each the trainings that failed (IoU below 0.1), the median IoU of the others, the share of maps that are 0
 everywhere at the end, and how much the first step of Adam changes the scores, as a ratio to their deviation before.
@@ -35,6 +35,7 @@ NETWORKS = {
     "p4m, 8 maps, mean": (P4M, 8, "mean", "he_normal", False),
     "ordinary, 8 maps": (PLAIN, 8, None, "he_normal", False),
     "ordinary, 3 maps": (PLAIN, 3, None, "he_normal", False),
+    "ordinary, 24 maps": (PLAIN, 24, None, "he_normal", False),
     "p4m, 3 maps, batch norm": (P4M, 3, "mean", "he_normal", True),
 }
 RATES = (1e-2, 3e-3, 1e-3)

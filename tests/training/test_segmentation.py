@@ -66,7 +66,7 @@ def scores_of(mask, noise=0.05, seed=0):
 
 def objects_of(scores):
     height = scores[..., 2] - scores[..., 1]
-    return objects.number_objects(objects.is_object(scores), objects.is_inside(scores), height)
+    return objects.number_objects(objects.parts(scores), height)
 
 
 def test_from_scores_to_objects_and_back():
@@ -295,7 +295,7 @@ def test_pictures_in_bytes_are_those_between_0_and_1(run):
         np.testing.assert_array_equal(getattr(said, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize("classes, most", [(3, 15), (2, 9)])
+@pytest.mark.parametrize("classes, most", [(3, 13), (2, 9)])
 def test_memory_for_a_large_picture(classes, most, monkeypatch):
     """Bytes for each pixel beside the picture: as floats it would be 12 more, counted in integers of 64 bits 8."""
     monkeypatch.setattr(pictures, "_PIXELS", 2**15)

@@ -129,9 +129,11 @@ def _predictions(
     for file in files:
         try:
             image = read_picture(file)
-            if image.dtype == np.uint8 and (raw or not loaded.task.predicts_bytes):
-                image = image / np.float32(255)
-            image = np.broadcast_to(image, (*image.shape[:2], 3))  # of grey pictures a view, for the sake of memory
+            large = loaded.task.predicts_bytes  # then a grey picture in bytes is a view, for the sake of memory
+            image = image / np.float32(255) if image.dtype == np.uint8 and (raw or not large) else image
+            if image.shape[-1] == 1:
+                shape = (*image.shape[:2], 3)
+                image = np.broadcast_to(image, shape) if large else np.repeat(image, 3, axis=-1)
             image = np.asarray(ApplyGamma()(image)) if raw else image
             said = loaded.task.predict(loaded.model, image, loaded.preprocess, loaded.labels)
         except (ValueError, tf.errors.OpError) as error:  # of TensorFlow where a picture is too large for the memory
