@@ -1,6 +1,6 @@
 """U-Nets, planar and on a symmetry group: from pictures to masks of their size.
 
-Levels of two 3x3 convolutions, each with batch norm and ReLU; a 2x2 maximum leads to the next level, of half the size
+Levels of two convolutions, each with batch norm and ReLU; a 2x2 maximum leads to the next level, of half the size
 and twice as many maps. On the way back, each level reads the one below, doubled in size, beside what it made on the
 way down. The mean over the orientations and a 1x1 convolution make the scores of the classes, for each pixel.
 
@@ -24,10 +24,12 @@ from keras_equivariant.zoo.cifar10_parts import convolution
 from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import CosetPooling, GroupMaxPooling2D, GroupUpSampling2D
+from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape
 
 # Small training sets have few steps, fewer than the default momentum of 0.99 needs to forget the first ones.
 _BATCH_NORM_MOMENTUM = 0.9
+_KERNEL_SIZE, _FINE_KERNEL_SIZE = 3, 5
 
 
 @register
@@ -36,6 +38,7 @@ def unet(
     classes: int = 2,
     filters: int | Sequence[int] = 17,
     depth: int = 3,
+    kernel_size: int = 3,
     name: str = "unet",
 ) -> keras.Model:
     """The ordinary U-Net.
@@ -47,6 +50,7 @@ def unet(
         filters: Number of channels of the first level, doubled from each level to the next; or one number for each of
             the `depth + 1` levels.
         depth: Number of times that the size is halved.
+        kernel_size: Side of the filters, an odd number.
         name: Name of the model.
 
     Returns:
@@ -60,7 +64,7 @@ def unet(
     >>> unet(input_shape=(48, 64, 1), classes=3, filters=4).output_shape
     (None, 48, 64, 3)
     """
-    return _unet(input_shape, classes, filters, depth, None, name)
+    return _unet(input_shape, classes, filters, depth, None, kernel_size, name)
 
 
 @register
@@ -70,6 +74,7 @@ def p4m_unet(
     filters: int | Sequence[int] = 6,
     depth: int = 3,
     symmetry: str = "p4m",
+    kernel_size: int | None = None,
     name: str = "p4m_unet",
 ) -> keras.Model:
     """The U-Net whose masks turn and mirror with the picture.
@@ -81,7 +86,10 @@ def p4m_unet(
         filters: Number of feature maps on the group of the first level, doubled from each level to the next; or one
             number for each of the `depth + 1` levels.
         depth: Number of times that the size is halved.
-        symmetry: Name of the symmetry group.
+        symmetry: Name of the symmetry group. With turns by less than 90 degrees, as in `"p8"`, the scores still turn
+            exactly by quarter turns, and nearly by the others.
+        kernel_size: Side of the filters, an odd number; `None` for 3, or 5 where they turn by less than 90 degrees,
+            for which 3x3 pixels are too few.
         name: Name of the model.
 
     Returns:
@@ -95,7 +103,10 @@ def p4m_unet(
     >>> p4m_unet(input_shape=(97, 111, 3), filters=2, depth=2, symmetry="p4").output_shape
     (None, 97, 111, 2)
     """
-    return _unet(input_shape, classes, filters, depth, symmetry, name)
+    if kernel_size is None:
+        group = get_symmetry(symmetry)
+        kernel_size = _KERNEL_SIZE if len(group.exact_elements) == group.order else _FINE_KERNEL_SIZE
+    return _unet(input_shape, classes, filters, depth, symmetry, kernel_size, name)
 
 
 def paddings(size: int, multiple: int) -> list[tuple[int, int]]:
@@ -119,30 +130,32 @@ def paddings(size: int, multiple: int) -> list[tuple[int, int]]:
     return list(dict.fromkeys([(before, missing - before), (missing - before, before)]))
 
 
-def _unet(input_shape, classes, filters, depth, symmetry, name):
+def _unet(input_shape, classes, filters, depth, symmetry, kernel_size, name):
     widths = [filters * 2**level for level in range(depth + 1)] if isinstance(filters, int) else list(filters)
     if depth < 1 or len(widths) != depth + 1 or min(widths) < 1 or classes < 1:
         raise ValueError(
             "`classes` and `depth` must be at least 1, and `filters` a positive number or depth + 1 of them. "
             f"Received: classes={classes}, depth={depth}, filters={filters}"
         )
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"`kernel_size` must be a positive odd number. Received: kernel_size={kernel_size}")
     *size, channels = input_shape
     ways = [[(0, 0)] if cells is None else paddings(cells, 2**depth) for cells in size]
     padded = [cells and cells + sum(pairs[0]) for cells, pairs in zip(size, ways, strict=True)]
     if padded == size:
-        return _network((*size, channels), classes, widths, symmetry, name)
-    network = _network((*padded, channels), classes, widths, symmetry, "network")
+        return _network((*size, channels), classes, widths, symmetry, kernel_size, name)
+    network = _network((*padded, channels), classes, widths, symmetry, kernel_size, "network")
     inputs = keras.Input(input_shape)
     scores = [layers.Cropping2D(way)(network(layers.ZeroPadding2D(way)(inputs))) for way in itertools.product(*ways)]
     return keras.Model(inputs, layers.Average()(scores) if len(scores) > 1 else scores[0], name=name)
 
 
-def _network(input_shape, classes, widths, symmetry, name):
+def _network(input_shape, classes, widths, symmetry, kernel_size, name):
     """The network for sizes that the halvings divide."""
 
     def level(x, maps):
         for _ in range(2):
-            x = convolution(maps, 3, symmetry, padding="same", use_bias=False)(x)
+            x = convolution(maps, kernel_size, symmetry, padding="same", use_bias=False)(x)
             x = layers.ReLU()(layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
         return x
 

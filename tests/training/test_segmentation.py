@@ -1,6 +1,7 @@
 """The task of masks: crops, tiles, objects, predictions."""
 
 import csv
+import tracemalloc
 
 import keras
 import numpy as np
@@ -65,7 +66,7 @@ def scores_of(mask, noise=0.05, seed=0):
 
 def objects_of(scores):
     height = scores[..., 2] - scores[..., 1]
-    return objects.number_objects(objects.is_object(scores), objects.is_inside(scores), height)
+    return objects.number_objects(objects.parts(scores), height)
 
 
 def test_from_scores_to_objects_and_back():
@@ -195,7 +196,7 @@ def true_pictures(masks):
 
 
 def perfect(classes):
-    """A network that tells bright pixels from dark ones."""
+    """A network that tells bright pixels from dark ones; of three classes, all that is bright is inside."""
     inputs = keras.Input((None, None, 1))
     layer = keras.layers.Conv2D(classes, 1)
     model = keras.Model(inputs, layer(inputs))
@@ -277,6 +278,39 @@ def test_predictions_as_files(run, tmp_path, capsys):
             ys, xs = np.nonzero(mask == int(found["label"]))
             assert len(ys) == int(found["area"]) >= 5
             assert (float(found["x"]), float(found["y"])) == pytest.approx((xs.mean(), ys.mean()), abs=0.01)
+
+
+def test_pictures_in_bytes_are_those_between_0_and_1(run):
+    from keras_equivariant.training.runs.finished import load_run
+
+    loaded = load_run(run)
+    image = np.random.default_rng(0).integers(0, 256, (40, 52, 1), "uint8")
+    image = np.broadcast_to(image, (40, 52, 3))
+    said, expected = (
+        loaded.task.predict(loaded.model, pixels, loaded.preprocess, loaded.labels)
+        for pixels in (image, image / np.float32(255))
+    )
+    assert said.text == expected.text and said.mask.max() > 0
+    for name in ("mask", "picture"):
+        np.testing.assert_array_equal(getattr(said, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("classes, most", [(3, 13), (2, 9)])
+def test_memory_for_a_large_picture(classes, most, monkeypatch):
+    """Bytes for each pixel beside the picture: as floats it would be 12 more, counted in integers of 64 bits 8."""
+    monkeypatch.setattr(pictures, "_PIXELS", 2**15)
+    side = 2400
+    image = np.zeros((side, side, 1), "uint8")
+    image.reshape(20, 120, 20, 120)[:, :80, :, :60] = 200
+    image = np.broadcast_to(image, (side, side, 3))
+    tracemalloc.start()
+    try:
+        said = TASK.predict(perfect(classes), image, None, ["background", "cell"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert said.mask.max() == (20**2 if classes == 3 else 1)
+    assert peak < most * side * side
 
 
 def test_progress_is_shown_for_large_pictures(run, monkeypatch, capsys):

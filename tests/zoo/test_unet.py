@@ -25,8 +25,11 @@ def test_parameters(name):
     assert len(convolutions) == len(norms) == 14
 
 
-@pytest.mark.parametrize("size", cases([(8, 8), (8, 12), (10, 10), (9, 9), (7, 9), (5, 10)], [(8, 8), (7, 9)]))
-@pytest.mark.parametrize("symmetry", cases(["p4m", "p4"], ["p4m"]))
+SIZES = cases([(8, 8), (8, 12), (10, 10), (9, 9), (7, 9), (5, 10)], [(8, 8), (7, 9)])
+TURNED = [(symmetry, size) for symmetry in cases(["p4m", "p4"], ["p4m"]) for size in SIZES]
+
+
+@pytest.mark.parametrize("symmetry, size", [*TURNED, *cases([("p8", (8, 8)), ("p8", (7, 10))], [])])
 def test_the_scores_turn_with_the_picture(symmetry, size):
     model = create_with_random_statistics("p4m_unet", **SMALL, symmetry=symmetry, input_shape=(*size, 3))
     x = random_array(2, *size, 3)
@@ -35,20 +38,21 @@ def test_the_scores_turn_with_the_picture(symmetry, size):
     assert scores.std() > 1e-3
     lying = zoo.create("p4m_unet", **SMALL, symmetry=symmetry, input_shape=(*size[::-1], 3))
     lying.set_weights(model.get_weights())
-    for element in range(get_symmetry(symmetry).order):
+    for element in get_symmetry(symmetry).exact_elements.tolist():
         moved = transform_image(x, symmetry, element)
         found = (model if moved.shape == x.shape else lying)(moved)
         assert relative_error(found, transform_image(scores, symmetry, element)) < 1e-5
 
 
+@pytest.mark.parametrize("symmetry", ["p4m", "p4", "p8"])
 @pytest.mark.parametrize("size", [(12, 12), (11, 11)])
-def test_in_64_bits(size, tensorflow_backend):
+def test_in_64_bits(size, symmetry, tensorflow_backend):
     keras.config.set_dtype_policy("float64")
     try:
-        model = create_with_random_statistics("p4m_unet", **SMALL, input_shape=(*size, 3))
+        model = create_with_random_statistics("p4m_unet", **SMALL, symmetry=symmetry, input_shape=(*size, 3))
     finally:
         keras.config.set_dtype_policy("float32")
-    assert equivariance_error(model, random_array(1, *size, 3, dtype="float64"), "p4m") < 1e-12
+    assert equivariance_error(model, random_array(1, *size, 3, dtype="float64"), symmetry) < 1e-12
 
 
 def test_the_ordinary_network_does_not_turn():
@@ -58,15 +62,20 @@ def test_the_ordinary_network_does_not_turn():
     assert equivariance_error(model, random_array(2, 16, 16, 3), "p4m") > 1e-2
 
 
-def test_free_sizes():
-    free = create_with_random_statistics("p4m_unet", **SMALL, input_shape=(None, None, 1))
+@pytest.mark.parametrize("symmetry", cases(["p4m", "p4", "p8"], ["p4m"]))
+def test_free_sizes(symmetry):
+    arguments = {**SMALL, "symmetry": symmetry}
+    free = create_with_random_statistics("p4m_unet", **arguments, input_shape=(None, None, 1))
     assert free.output_shape == (None, None, None, 2)
     for size in [(8, 12), (16, 4)]:
-        fixed = zoo.create("p4m_unet", **SMALL, input_shape=(*size, 1))
+        fixed = zoo.create("p4m_unet", **arguments, input_shape=(*size, 1))
         fixed.set_weights(free.get_weights())
         x = random_array(2, *size, 1)
         assert relative_error(free(x), fixed(x)) < 1e-6
-    assert equivariance_error(free, random_array(1, 8, 12, 1), "p4m") < 1e-5
+    x = random_array(1, 8, 12, 1)
+    for element in get_symmetry(symmetry).exact_elements.tolist():
+        expected = transform_image(to_numpy(free(x)), symmetry, element)
+        assert relative_error(free(transform_image(x, symmetry, element)), expected) < 1e-5
 
 
 def test_an_odd_side_is_padded_in_two_ways():
@@ -110,6 +119,19 @@ def test_bad_arguments(arguments):
         ValueError, match="`classes` and `depth` must be at least 1, and `filters` .*Received: classes="
     ):
         zoo.create("p4m_unet", **arguments)
+
+
+@pytest.mark.parametrize("kernel_size", [0, 2])
+def test_a_kernel_without_a_centre(kernel_size):
+    with pytest.raises(ValueError, match="`kernel_size` must be a positive odd number. Received: kernel_size="):
+        zoo.create("p4m_unet", kernel_size=kernel_size)
+
+
+def test_kernel_sizes():
+    for symmetry, given, expected in (("p4m", None, 3), ("p4", 5, 5), ("p8", None, 5), ("p8", 7, 7)):
+        model = zoo.create("p4m_unet", **SMALL, input_shape=(8, 8, 1), symmetry=symmetry, kernel_size=given)
+        sizes = {layer.kernel_size for layer in model.layers if isinstance(layer, GroupConv2D)}
+        assert sizes == {(expected, expected)}
 
 
 def test_saving(tmp_path):

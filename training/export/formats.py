@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras_equivariant.training.export.converters import for_litert, for_openvino
 from keras_equivariant.training.files import Path, replacing
 
 _TOLERANCE = 1e-4
@@ -59,6 +60,7 @@ def save_litert(model: keras.Model, path: pathlib.Path, operations: Iterable | N
     """
     import tensorflow as tf
 
+    model = for_litert(model)
     target = tf.lite.TargetSpec(supported_ops=list(operations or [tf.lite.OpsSet.TFLITE_BUILTINS]))
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
@@ -77,6 +79,7 @@ def _load_litert(path: pathlib.Path) -> Run:
 
 def _save_openvino(model: keras.Model, path: pathlib.Path) -> None:
     path.mkdir()
+    model = for_openvino(model)
     model.export(str(path / "model.xml"), format="openvino", verbose=False)
 
 

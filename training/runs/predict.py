@@ -98,7 +98,7 @@ def predict(
                 if prediction.mask is not None:
                     row["mask"] = f"masks/{name}.png"
                     (partial / "masks").mkdir(exist_ok=True)
-                    _write_png(partial / row["mask"], prediction.mask.astype("uint16")[..., None])
+                    _write_png(partial / row["mask"], prediction.mask.astype("uint16", copy=False)[..., None])
             objects += [{"file": str(file), **found} for found in prediction.objects]
             rows.append(row)
             texts[str(file)] = prediction.text
@@ -129,8 +129,11 @@ def _predictions(
     for file in files:
         try:
             image = read_picture(file)
-            image = image / np.float32(255) if image.dtype == np.uint8 else image
-            image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+            large = loaded.task.predicts_bytes  # then a grey picture in bytes is a view, for the sake of memory
+            image = image / np.float32(255) if image.dtype == np.uint8 and (raw or not large) else image
+            if image.shape[-1] == 1:
+                shape = (*image.shape[:2], 3)
+                image = np.broadcast_to(image, shape) if large else np.repeat(image, 3, axis=-1)
             image = np.asarray(ApplyGamma()(image)) if raw else image
             said = loaded.task.predict(loaded.model, image, loaded.preprocess, loaded.labels)
         except (ValueError, tf.errors.OpError) as error:  # of TensorFlow where a picture is too large for the memory

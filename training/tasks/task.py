@@ -109,6 +109,7 @@ class Task(abc.ABC, Generic[Data]):
         distributions: Values that `Recipe.distribution` may take.
         checked_images: How many test images a saved model is compared on.
         metrics: Keras metrics to watch in training.
+        predicts_bytes: Whether `predict` takes pictures in bytes too, as most files have them: a quarter of the memory.
     """
 
     name: ClassVar[str]
@@ -120,6 +121,7 @@ class Task(abc.ABC, Generic[Data]):
     distributions: ClassVar[tuple[str | None, ...]] = (None, "mirrored", "jax")
     checked_images: ClassVar[int] = 64
     metrics: ClassVar[tuple[str, ...]] = ()
+    predicts_bytes: ClassVar[bool] = False
 
     def check(self, recipe: Recipe) -> None:
         """Checks a recipe before any work.
@@ -256,7 +258,7 @@ class Task(abc.ABC, Generic[Data]):
 
         Args:
             model: The model.
-            image: sRGB image of any size, `(height, width, 3)`, between 0 and 1.
+            image: sRGB image of any size, `(height, width, 3)`, between 0 and 1, or in bytes if `predicts_bytes`.
             preprocess: What `fit_preprocessing` returned.
             labels: Names of the classes, or `None`.
 

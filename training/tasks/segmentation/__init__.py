@@ -56,6 +56,7 @@ class Segmentation(Task[Segmented]):
     metrics = ("accuracy",)
     distributions = (None,)
     checked_images = 4
+    predicts_bytes = True
 
     def check(self, recipe: Recipe) -> None:
         super().check(recipe)
@@ -135,12 +136,12 @@ class Segmentation(Task[Segmented]):
         """The share of each class, or the number of objects, with a mask and a table of the objects."""
         names = labels or [str(k) for k in range(model.output_shape[-1])]
         instances = model.output_shape[-1] > len(names)
-        grey = model.input_shape[-1] == 1
-        pixels = image.mean(axis=-1, keepdims=True, dtype="float32") if grey else image
+        prepare = _Scaled(preprocess or Unchanged(), model.input_shape[-1] == 1)
         report = _show_progress if image.shape[0] * image.shape[1] >= _LARGE else None
-        classes, found = predict_masks(model, pixels, preprocess, instances, report)
-        counts = np.bincount(classes.ravel(), minlength=len(names)) / classes.size
-        values: dict[str, float | str] = dict(zip(names, map(float, counts), strict=True))
+        classes, found = predict_masks(model, image, prepare, instances, report)
+        # Not `bincount`, which would need eight bytes for each pixel.
+        counts = [np.count_nonzero(classes == k) / classes.size for k in range(len(names))]
+        values: dict[str, float | str] = dict(zip(names, counts, strict=True))
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(values.items())[1:])
         if found is None:
             return Prediction(shares, values, overlay(image, classes), classes.astype("uint16"), ())
@@ -156,6 +157,19 @@ class Segmentation(Task[Segmented]):
 
     def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float:
         return float(np.mean(outputs.argmax(axis=-1) == expected.argmax(axis=-1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scaled:
+    """What is done to a tile of a picture: a large one is never in memory as floats."""
+
+    preprocess: Any
+    grey: bool
+
+    def __call__(self, part: np.ndarray) -> Any:
+        """Prepares a part of a picture in bytes, or of one between 0 and 1."""
+        pixels = part / np.float32(255) if part.dtype == np.uint8 else part
+        return self.preprocess(pixels.mean(axis=-1, keepdims=True, dtype="float32") if self.grey else pixels)
 
 
 def _crop_size(recipe: Recipe) -> tuple[int, int]:

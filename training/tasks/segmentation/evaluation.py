@@ -28,7 +28,7 @@ def predict_masks(
 
     Args:
         model: `keras.Model` from pictures of free size to scores.
-        image: `(height, width, channels)`, between 0 and 1, of any size.
+        image: `(height, width, channels)` of any size, as `preprocess` takes it: between 0 and 1.
         preprocess: What `fit_preprocessing` returned.
         instances: Whether the model has learned objects.
         report: Function to call with the share that is done, now and then.
@@ -41,19 +41,17 @@ def predict_masks(
     """
     size = image.shape[:2]
     classes = np.zeros(size, "uint8")
-    inside, height = (np.zeros(size, bool), np.zeros(size, "float32")) if instances else (None, None)
+    height = np.zeros(size, "float32") if instances else None
     for rows, scores in scores_by_strips(model, image, preprocess):
-        if inside is None or height is None:
-            classes[rows] = scores.argmax(axis=-1)
-        else:
-            classes[rows] = objects.is_object(scores)
-            inside[rows] = objects.is_inside(scores)
+        classes[rows] = scores.argmax(axis=-1) if height is None else objects.parts(scores)
+        if height is not None:
             height[rows] = scores[..., objects.RIM] - scores[..., objects.INSIDE]
         if report is not None:
             report(rows.stop / size[0])
-    if inside is None or height is None:
+    if height is None:
         return classes, None
-    return classes, objects.number_objects(classes > 0, inside, height)
+    found = objects.number_objects(classes, height)
+    return np.minimum(classes, 1, out=classes), found
 
 
 def evaluate(

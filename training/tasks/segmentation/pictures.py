@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from skimage.segmentation import find_boundaries
 
 _SHOWN = 4
+_PIXELS = 2**19  # of an overlay, to work on at once, for the sake of the memory
 _STRENGTH = 0.4  # how much of a mask's colour is in the pixels of an overlay
 
 
@@ -22,14 +23,15 @@ def colour(mask: np.ndarray) -> np.ndarray:
     return np.where((mask > 0)[..., None], table[(mask.astype("int64") - 1) % len(table)], np.uint8(0))
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, rows: int = 1024) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, rows: int | None = None) -> np.ndarray:
     """A picture with its mask's colours in it, and the borders of its objects in them alone, as bytes.
 
     Args:
-        image: sRGB image `(height, width, 3)`, between 0 and 1.
+        image: sRGB image `(height, width, 3)`, between 0 and 1 or in bytes.
         mask: Integers `(height, width)`.
-        rows: How many rows to work on at once, for the sake of the memory.
+        rows: How many rows to work on at once; `None` for half a million pixels.
     """
+    rows = rows or max(1, _PIXELS // image.shape[1])
     result = np.empty(image.shape, "uint8")
     for start in range(0, len(image), rows):
         here = slice(start, start + rows)
@@ -37,7 +39,8 @@ def overlay(image: np.ndarray, mask: np.ndarray, rows: int = 1024) -> np.ndarray
         wide = mask[max(start - 1, 0) : start + rows + 1]
         borders = find_boundaries(wide, mode="inner")[min(start, 1) :][: len(mask[here])]
         share = np.where(borders, 1.0, _STRENGTH * (mask[here] > 0))[..., None]
-        result[here] = np.rint((1 - share) * 255 * image[here].clip(0, 1) + share * colour(mask[here]))
+        pixels = image[here] if image.dtype == np.uint8 else 255 * image[here].clip(0, 1)
+        result[here] = np.rint((1 - share) * pixels + share * colour(mask[here]))
     return result
 
 
