@@ -90,7 +90,9 @@ def test_a_batch_of_nothing(reduction):
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_the_gradient_goes_to_the_positions_that_decide(reduction):
     x, upstream = random_array(2, 6, 4, 3), random_array(2, 3, 2, 3, seed=1)
-    found = gradients(TranslationCosetPooling((3, 2), reduction), x, upstream)[0]
+    layer = TranslationCosetPooling((3, 2), reduction)
+    layer.build(x.shape)
+    found = gradients(layer, x, upstream)[0]
     blocks = x.reshape(2, 2, 3, 2, 2, 3)
     decides = blocks == blocks.max((1, 3), keepdims=True) if reduction == "max" else np.full(blocks.shape, 1 / 4)
     np.testing.assert_allclose(found.reshape(blocks.shape), decides * upstream[:, None, :, None], atol=1e-6)
