@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from keras_equivariant.training.data.rotated_mnist import load
 from keras_equivariant.training.data.transforms import rotate
+from keras_equivariant.training.model.batch_norm import reestimate_batch_norm
 from matplotlib.figure import Figure
 
 from keras_equivariant import zoo
@@ -32,6 +33,7 @@ NETWORKS = {
     "p8_cnn": ("p8_cnn", False),
 }
 BATCH_SIZE = 64
+_BATCHES = 20  # that the statistics of batch norm are taken from
 
 
 def train(name, copies, images, labels, steps, seed):
@@ -42,14 +44,21 @@ def train(name, copies, images, labels, steps, seed):
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps))
     model.compile(optimizer, loss, jit_compile=False)  # which takes longer on processors
     rng, start = np.random.default_rng(seed), 0.0
-    for step in range(steps):
+
+    def batch():
         chosen = rng.integers(0, len(images), BATCH_SIZE)
-        x = images[chosen]
-        if copies:
-            x = rotate(x, rng.uniform(0, 2 * np.pi, BATCH_SIZE).astype("float32"), background=images.min())
-        model.train_on_batch(x, labels[chosen])
+        if not copies:
+            return images[chosen], labels[chosen]
+        angles = rng.uniform(0, 2 * np.pi, BATCH_SIZE).astype("float32")
+        return rotate(images[chosen], angles, background=images.min()), labels[chosen]
+
+    for step in range(steps):
+        model.train_on_batch(*batch())
         start = time.process_time() if step == 0 else start
-    return model, time.process_time() - start
+    seconds = time.process_time() - start
+    # A training as short as this leaves the moving averages behind.
+    reestimate_batch_norm(model, (batch() for _ in range(_BATCHES)))
+    return model, seconds
 
 
 def write(rows, settings, stem):
