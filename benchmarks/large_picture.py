@@ -26,6 +26,7 @@ from PIL import Image
 
 _APART = 300  # pixels from one drawn picture to the next
 _GIB = 2**30
+Image.MAX_IMAGE_PIXELS = None  # the mask that is opened is our own
 
 
 def draw(side):

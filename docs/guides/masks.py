@@ -17,12 +17,13 @@ from keras_equivariant import zoo
 from keras_equivariant.losses import CrossentropyAndDice
 
 output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+keras.utils.set_random_seed(0)
 SIDE = 48
 cells = drawn_cells.load()  # grey pictures of 72 to 120 pixels a side, and the number of the cell at each pixel
 standardise = Standardise.fit(image[None].astype("float32") / 255 for image in cells.train.images)
 rng = np.random.default_rng(0)
 images, classes = [], []
-for _ in range(180):
+for _ in range(240):
     i = rng.integers(len(cells.train))
     row, column = (rng.integers(side - SIDE + 1) for side in cells.train.masks[i].shape)
     crop = slice(row, row + SIDE), slice(column, column + SIDE)
@@ -37,8 +38,7 @@ models = {
     "unet": zoo.create("unet", filters=(8, 17, 35), **shape),  # as many parameters
 }
 for name, model in models.items():
-    keras.utils.set_random_seed(0)
-    rate = keras.optimizers.schedules.CosineDecay(0.01, 120)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 160)
     model.compile(keras.optimizers.Adam(rate), CrossentropyAndDice(), jit_compile=False)
     model.fit(np.stack(images), np.stack(classes), batch_size=6, epochs=4, verbose=0)
     found = evaluate(model, cells.test, standardise, cells.classes, instances=True)

@@ -146,7 +146,7 @@ def _predictions(
 def _write_png(path: pathlib.Path, picture: np.ndarray) -> None:
     import tensorflow as tf
 
-    path.write_bytes(tf.io.encode_png(picture).numpy())
+    tf.io.write_file(str(path), tf.io.encode_png(picture))
 
 
 def _in_bytes(picture: np.ndarray) -> np.ndarray:

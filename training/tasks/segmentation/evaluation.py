@@ -51,7 +51,8 @@ def predict_masks(
     if height is None:
         return classes, None
     found = objects.number_objects(classes, height)
-    return np.minimum(classes, 1, out=classes), found
+    del height  # before there is another copy of the objects
+    return np.minimum(classes, 1, out=classes), found.astype("uint16")
 
 
 def evaluate(

@@ -60,4 +60,4 @@ def number_objects(parts: np.ndarray, height: np.ndarray) -> np.ndarray:
         numbers = np.append(0, -np.where(kept > 0, kept + count, 0)).astype("int32")
         np.copyto(pieces[box], numbers[objects], where=mask)
         count += int(kept.max())
-    return np.negative(pieces, out=pieces).astype("uint16")
+    return np.negative(pieces, out=pieces)
