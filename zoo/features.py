@@ -59,8 +59,12 @@ def _built(builder, arguments):
 
 def _nearest_sizes(builder, arguments):
     """The sizes below and above those of `input_shape` that suit a network, in words; empty if there are none."""
-    shape = tuple(arguments.get("input_shape", ()))
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+    shape = arguments.get("input_shape", ())
+    if (
+        not isinstance(shape, list | tuple)
+        or len(shape) != 3
+        or not all(isinstance(size, int) and size > 0 for size in shape)
+    ):
         return ""
 
     def suits(size):

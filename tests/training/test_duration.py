@@ -1,5 +1,6 @@
 """Runs that end early: shorter epochs, time limits, and what the user is told of the duration."""
 
+import dataclasses
 import json
 import re
 import types
@@ -7,6 +8,7 @@ import types
 import numpy as np
 import pytest
 from keras_equivariant.training import cli
+from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs import duration
 from keras_equivariant.training.runs.fit import _steps, fit
@@ -68,6 +70,14 @@ def test_the_schedule_is_that_of_the_shorter_epochs(tmp_path):
     recipe = get_recipe("cifar10_light", steps_per_epoch=10, epochs=4)
     assert _steps(recipe, Part("", range(50_000))) == 10
     assert _steps(get_recipe("cifar10_light"), Part("", range(50_000))) == 390
+
+
+def test_a_shorter_training_has_its_rates_in_proportion():
+    schedule = {"kind": "steps", "factor": 0.1, "epochs": [100, 200], "of": 400}
+    recipe = dataclasses.replace(get_recipe("cifar10_light"), epochs=4)
+    optimizer = {"class_name": "SGD", "config": {"learning_rate": 1.0}}
+    built = build_optimizer(dataclasses.replace(recipe, optimizer=optimizer, schedule=schedule), 10)
+    assert built.get_config()["learning_rate"]["config"]["boundaries"] == [10, 20]
 
 
 def test_a_time_limit_ends_a_run_in_the_middle_of_an_epoch_with_a_full_report(tmp_path, monkeypatch):

@@ -137,6 +137,8 @@ def test_what_runs_share_is_drawn_once(recipe, metrics, title, scale, expected, 
     assert list(lines) == expected
     shared = lines.get("grey-world") or lines["mean colour, light taken out"]
     assert shared[0][1] in (5.0, 10.0), "that of the first run"
+    if metrics is RATIOS:
+        assert [lines[f"a, {how}"][0][1] for how in ("light taken out", "under the light")] == [12.0, 11.0]
     assert (axes.get_ylabel(), axes.get_yscale()) == (title, scale)
     models = {"a": ("model", None), "b": ("model", None)}
     assert received == [(drawn["pictures.png"], models, "data in somewhere", 5)]
