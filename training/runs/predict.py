@@ -98,7 +98,7 @@ def predict(
                 if prediction.mask is not None:
                     row["mask"] = f"masks/{name}.png"
                     (partial / "masks").mkdir(exist_ok=True)
-                    _write_png(partial / row["mask"], prediction.mask.astype("uint16", copy=False)[..., None])
+                    _write_png(partial / row["mask"], prediction.mask.astype("uint16", copy=False))
             objects += [{"file": str(file), **found} for found in prediction.objects]
             rows.append(row)
             texts[str(file)] = prediction.text
@@ -144,9 +144,9 @@ def _predictions(
 
 
 def _write_png(path: pathlib.Path, picture: np.ndarray) -> None:
-    import tensorflow as tf
+    from PIL import Image
 
-    tf.io.write_file(str(path), tf.io.encode_png(picture))
+    Image.fromarray(picture).save(path)  # as a stream: TensorFlow would hold the file in memory, more than once
 
 
 def _in_bytes(picture: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from keras_equivariant.training.input.preprocessing import Unchanged
 from keras_equivariant.zoo.unet import paddings
 
-SIDE = 384  # pixels that a tile is apart from the next
+SIDE = 256  # pixels that a tile is apart from the next
 _BLENDED = 16  # pixels that neighbouring tiles have in common
 _WIDEST = 256  # pixels of a margin
 
