@@ -39,6 +39,8 @@ def _check(name, value, default):
         check_number(name, value, "between 0 and 1", 0, 1)
     elif name == "widen_factor":
         check_number(name, value, "positive", 0, math.inf, open_below=True)
+    elif name in ("filters", "blocks", "depth") and _are_integers(_listed(value), -math.inf):
+        return  # of what length and how large is for the builder to say
     elif isinstance(default, int) and not isinstance(default, bool):
         check_counts(**{name: value})
     elif isinstance(default, tuple) and not _are_integers(value, lowest=-math.inf if name == "blocks" else 1):
@@ -57,3 +59,7 @@ def _are_integers(values, lowest=1):
     return isinstance(values, list | tuple) and all(
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= lowest for value in values
     )
+
+
+def _listed(value):
+    return value if isinstance(value, list | tuple) else [value]

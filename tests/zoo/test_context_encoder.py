@@ -136,7 +136,7 @@ def test_saved_and_loaded(name, tmp_path):
     [
         ("offset_context_encoder", {"filters": 64}, "Received: filters=64, feature_groups=3"),
         ("offset_context_encoder", {"filters": 3, "bottleneck": 4000}, "Received: filters=4000"),
-        ("context_encoder", {"bottleneck": 0}, "Received: filters=64, bottleneck=0"),
+        ("context_encoder", {"bottleneck": 0}, "Received: .*bottleneck=0"),
     ],
 )
 def test_bad_arguments(name, arguments, message):
