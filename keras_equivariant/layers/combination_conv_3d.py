@@ -42,6 +42,7 @@ class SeparableConv3D(keras.layers.Conv3D):
             padding=padding,
             data_format=data_format,
             dilation_rate=dilation_rate,
+            groups=1,
             activation=activation,
             use_bias=use_bias,
             bias_initializer=bias_initializer,
