@@ -26,7 +26,7 @@ def check_number(name: str, value: Any, rule: str, lowest: float, highest: float
         open_below: Whether `lowest` itself is too small.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not lowest <= value <= highest or (open_below and value == lowest):
+    if not is_number or not lowest <= float(value) <= highest or (open_below and value == lowest):
         raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
 
 

@@ -56,7 +56,7 @@ def check_channels(
             )
         return channels
     described = len(feature_groups) if 0 in feature_groups else sum(feature_groups)
-    if not describes(feature_groups, channels):
+    if channels is None or not describes(feature_groups, channels):
         raise ValueError(
             f"`{name}` must be {described}, as many as `{groups_name}` describes. "
             f"Received: {name}={channels}, {groups_name}={feature_groups}"

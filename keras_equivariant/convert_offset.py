@@ -185,7 +185,7 @@ class _Builder:
             shortcut, residual = args[0]
             return layer([residual, shortcut])
         outputs = layer(*args, **kwargs)
-        inside = getattr(layer, "layer", None)
+        inside = getattr(layer, "layer", layer)
         if isinstance(inside, layers.Normalization) and len(call.layer.weights) == len(inside.weights):
             inside.set_weights(call.layer.get_weights())
             inside.finalize_state()

@@ -79,11 +79,12 @@ def equivariance_error(
     deviations = []
     if feature_groups is not None:
         deviations.append(_offset_deviation(model, inputs, outputs, feature_groups, output_groups))
-    elements = [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist()
-    moves = {element: transform_array(inputs, symmetry, element, input_subgroup) for element in elements}
-    for element, found in run_moved(lambda x: _run(model, x), inputs, moves):
-        moved_outputs = transform_array(outputs, symmetry, element, output_subgroup)
-        deviations.append(np.abs(found - moved_outputs).max())
+    if symmetry is not None:
+        elements = get_symmetry(symmetry).exact_elements.tolist()
+        moves = {element: transform_array(inputs, symmetry, element, input_subgroup) for element in elements}
+        for element, found in run_moved(lambda x: _run(model, x), inputs, moves):
+            moved_outputs = transform_array(outputs, symmetry, element, output_subgroup)
+            deviations.append(np.abs(found - moved_outputs).max())
     largest = np.max(deviations)  # nan if one is
     return float(largest / scale if scale > 0 else largest)
 
@@ -149,11 +150,12 @@ def equivariance_report(
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
-    elements = [] if symmetry is None else get_symmetry(symmetry).exact_elements.tolist()
-    moves = {element: transform_array(inputs, symmetry, element) for element in elements}
-    for element, moved in run_moved(run, inputs, moves):
-        for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
-            deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
+    if symmetry is not None:
+        elements = get_symmetry(symmetry).exact_elements.tolist()
+        moves = {element: transform_array(inputs, symmetry, element) for element in elements}
+        for element, moved in run_moved(run, inputs, moves):
+            for i, (output, kind) in enumerate(zip(outputs, kinds, strict=True)):
+                deviations[i] = np.maximum(deviations[i], _deviation(moved[i], output, kind, symmetry, element))
     if feature_groups is not None:
         offsets, shifted = _with_offsets(inputs, feature_groups)
         groups = [_groups_after(layer, feature_groups, output) for layer, output in zip(layers, outputs, strict=True)]
@@ -194,7 +196,7 @@ def _deviation(moved, output, kind, symmetry, element):
     """Relative deviation of one layer's output under one element; nan where it is no map of a known kind."""
     own_symmetry, subgroup = kind
     group = get_symmetry(own_symmetry)
-    element = group.subgroup(symmetry)[element]
+    element = int(group.subgroup(symmetry)[element])
     if output.ndim == 3 and group.dimension == 2 and output.shape[1] == group.order:  # a vector for each orientation
         output, moved = output[:, None, None], moved[:, None, None]
     orientations = output.ndim == get_symmetry(symmetry).dimension + 3

@@ -69,7 +69,7 @@ class SymmetryGroup:
         self.inverse = _read_only(np.argmin(product, axis=1))
         integer = (self.matrices == np.rint(self.matrices)).all(axis=(1, 2))
         self.exact_elements = _read_only(np.flatnonzero(integer))
-        self.hexagonal = not all(map(self.permutes_axes, self.exact_elements))
+        self.hexagonal = not all(map(self.permutes_axes, self.exact_elements.tolist()))
 
     def __repr__(self) -> str:
         return f"SymmetryGroup({self.name!r}, order={self.order}, dimension={self.dimension})"
@@ -88,8 +88,8 @@ class SymmetryGroup:
         """
         other = REGISTRY.get(name) if isinstance(name, str) else None
         if other is not None and other.dimension == self.dimension:
-            same = (np.abs(other.matrices[:, None] - self.matrices[None]) < 1e-9).all(axis=(2, 3))
-            if same.any(axis=1).all():
+            same = np.all(np.abs(other.matrices[:, None] - self.matrices[None]) < 1e-9, axis=(2, 3))
+            if np.any(same, axis=1).all():
                 return same.argmax(axis=1)
         raise ValueError(f"`subgroup` must name a subgroup of {self.name!r}. Received: subgroup={name!r}")
 

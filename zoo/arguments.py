@@ -39,7 +39,7 @@ def _check(name, value, default):
         check_number(name, value, "between 0 and 1", 0, 1)
     elif name == "widen_factor":
         check_number(name, value, "positive", 0, math.inf, open_below=True)
-    elif name in ("filters", "blocks", "depth") and _are_integers(_listed(value), -math.inf):
+    elif name in ("filters", "blocks", "depth") and _are_integers(_listed(default, value), -math.inf):
         return  # of what length and how large is for the builder to say
     elif isinstance(default, int) and not isinstance(default, bool):
         check_counts(**{name: value})
@@ -54,12 +54,13 @@ def _check_shape(shape):
         )
 
 
-def _are_integers(values, lowest=1):
+def _are_integers(values, lowest: float = 1):
     """Whether these are integers, and at least so large; blocks are counted by the networks that have them."""
     return isinstance(values, list | tuple) and all(
-        isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= lowest for value in values
+        isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= lowest for value in values
     )
 
 
-def _listed(value):
-    return value if isinstance(value, list | tuple) else [value]
+def _listed(default, value):
+    """The numbers as a list. A single one counts as one only where the default is a single one, too."""
+    return value if isinstance(value, list | tuple) or isinstance(default, tuple) else [value]

@@ -30,8 +30,9 @@ def register(builder: Builder) -> Builder:
     """
     if builder.__name__ in _BUILDERS:
         raise ValueError(f"`builder` must not take the name of another one. Received: {builder.__name__!r}")
-    _BUILDERS[builder.__name__] = cast(Builder, checked(builder))
-    return _BUILDERS[builder.__name__]
+    found = cast(Builder, checked(builder))
+    _BUILDERS[builder.__name__] = found
+    return found
 
 
 @channels_last()

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_equivariant.typing import Shape, Tensor
+from keras_equivariant.typing import Tensor
 
 _RANDOM = (
     keras.initializers.RandomNormal,
@@ -38,7 +38,7 @@ def with_fewer_axes(initializer: Callable[..., Tensor]) -> Callable[..., Tensor]
     if type(initializer) not in _RANDOM:
         return initializer
 
-    def draw(shape: Shape, dtype: Any = None) -> Tensor:
+    def draw(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         *leading, inputs, outputs = shape
         taps = 1
         for size in leading:

@@ -130,4 +130,5 @@ class PlanarOffsetConvolution(OffsetConvolution):
         if self.padding != "edge":
             return tuple(super().compute_output_shape(input_shape))
         axes = zip(input_shape[1:-1], self._windows, self.strides, strict=True)
-        return (input_shape[0], *[output_size(*axis, self.padding) for axis in axes], self.filters)
+        sizes = [None if size is None else output_size(size, window, stride, "edge") for size, window, stride in axes]
+        return (input_shape[0], *sizes, self.filters)
