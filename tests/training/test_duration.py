@@ -11,7 +11,7 @@ from keras_equivariant.training import cli
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs import duration
-from keras_equivariant.training.runs.fit import _steps, fit
+from keras_equivariant.training.runs.fit import fit, steps_per_epoch
 from keras_equivariant.training.tasks import classification, get_task
 from keras_equivariant.training.tasks.task import Part
 from small_tasks import SMALL, quickly, small_recipe, without_files
@@ -68,8 +68,8 @@ def test_a_shorter_epoch_has_so_many_steps(task, tmp_path):
 
 def test_the_schedule_is_that_of_the_shorter_epochs(tmp_path):
     recipe = get_recipe("cifar10_light", steps_per_epoch=10, epochs=4)
-    assert _steps(recipe, Part("", range(50_000))) == 10
-    assert _steps(get_recipe("cifar10_light"), Part("", range(50_000))) == 390
+    assert steps_per_epoch(recipe, Part("", range(50_000))) == 10
+    assert steps_per_epoch(get_recipe("cifar10_light"), Part("", range(50_000))) == 390
 
 
 def test_a_shorter_training_has_its_rates_in_proportion():
