@@ -94,6 +94,7 @@ def main():
     arguments = parser.parse_args()
     data = load(arguments.data_dir)
     test = data.test.first(arguments.test)
+    shown = test.scaled_images()
     settings = {"steps": arguments.steps, "test_images": len(test), "tensorflow": tf.__version__}
     rows = []
     for seed in range(arguments.seeds):
@@ -106,7 +107,7 @@ def main():
                 model, seconds = train(
                     *NETWORKS[way], (images - mean) / deviation, chosen.labels, arguments.steps, seed
                 )
-                logits = model.predict((test.scaled_images() - mean) / deviation, batch_size=500, verbose=0)
+                logits = model.predict((shown - mean) / deviation, batch_size=500, verbose=0)
                 error = 100 * float(np.mean(logits.argmax(axis=-1) != test.labels))
                 rows.append({"way": way, "images": count, "seed": seed, "test_error": round(error, 3)})
                 rows[-1] |= {"parameters": model.count_params(), "seconds": round(seconds, 1)}

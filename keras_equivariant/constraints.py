@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import traceback
 from typing import Any
 
 import keras
@@ -213,15 +214,9 @@ class OffsetProjection(keras.constraints.Constraint):
 
 def _calling_optimizer():
     """The optimizer among the callers, if there is one: Keras tells a constraint nothing but the weight."""
-    frame = inspect.currentframe()
-    for _ in range(16):
-        if frame is None:
-            return None
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, keras.optimizers.Optimizer):
-            return owner
-        frame = frame.f_back
-    return None
+    frames = itertools.islice(traceback.walk_stack(inspect.currentframe()), 16)
+    owners = (frame.f_locals.get("self") for frame, _ in frames)
+    return next((owner for owner in owners if isinstance(owner, keras.optimizers.Optimizer)), None)
 
 
 def project_constraints(model: Network) -> Network:

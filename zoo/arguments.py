@@ -43,7 +43,7 @@ def _check(name, value, default):
         return  # of what length and how large is for the builder to say
     elif isinstance(default, int) and not isinstance(default, bool):
         check_counts(**{name: value})
-    elif isinstance(default, tuple) and not _are_integers(value, lowest=-math.inf if name == "blocks" else 1):
+    elif isinstance(default, tuple) and not _are_integers(value):
         raise ValueError(f"`{name}` must be a list or a tuple of positive integers. Received: {name}={value!r}")
 
 
@@ -55,7 +55,7 @@ def _check_shape(shape):
 
 
 def _are_integers(values, lowest: float = 1):
-    """Whether these are integers, and at least so large; blocks are counted by the networks that have them."""
+    """Whether these are integers, and at least so large."""
     return isinstance(values, list | tuple) and all(
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= lowest for value in values
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_equivariant.layers import GroupUpSampling2D
 from keras_equivariant.planar import to_planar
 
 
@@ -26,6 +27,22 @@ def for_litert(model: keras.Model) -> keras.Model:
     if None not in model.input_shape[1:-1] or not any(map(nearest, _leaves(model))):
         return model
     return _with_others(to_planar(model), nearest, _NearestNeighbours)
+
+
+def for_onnx(model: keras.Model) -> keras.Model:
+    """A model that ONNX Runtime computes: on free sizes without doubled maps on a group.
+
+    As the converter writes these, they change the number of pictures, and what reads them beside a shortcut fails.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        The model itself, or an equal one of ordinary layers.
+    """
+    if None in model.input_shape[1:-1] and any(isinstance(layer, GroupUpSampling2D) for layer in _leaves(model)):
+        return to_planar(model)
+    return model
 
 
 def for_openvino(model: keras.Model) -> keras.Model:

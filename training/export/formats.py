@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_equivariant.training.export.converters import for_litert, for_openvino
+from keras_equivariant.training.export.converters import for_litert, for_onnx, for_openvino
 from keras_equivariant.training.files import Path, replacing
 
 _TOLERANCE = 1e-4
@@ -45,6 +45,7 @@ def _load_saved_model(path: pathlib.Path) -> Run:
 
 
 def _save_onnx(model: keras.Model, path: pathlib.Path) -> None:
+    model = for_onnx(model)
     model.export(path, format="onnx", verbose=False)
 
 

@@ -94,8 +94,7 @@ class Prediction:
 class Task(abc.ABC, Generic[Data]):
     """What a network is trained for. A task keeps nothing between two calls.
 
-    The model of a run maps images `(n, height, width, channels)` to outputs `(n, ...)`. The methods stand in the order
-    in which `fit` calls them.
+    Models map images `(n, height, width, channels)` to outputs `(n, ...)`. The methods stand in the order of `fit`.
 
     Attributes:
         name: What recipes call it; also its folder.
@@ -122,6 +121,8 @@ class Task(abc.ABC, Generic[Data]):
     checked_images: ClassVar[int] = 64
     metrics: ClassVar[tuple[str, ...]] = ()
     predicts_bytes: ClassVar[bool] = False
+    probabilities: ClassVar[bool] = False  # whether a softmax of the outputs makes sense
+    names_outputs: ClassVar[bool] = False  # whether a picture is fitted into the input, and each label has an output
 
     def check(self, recipe: Recipe) -> None:
         """Checks a recipe before any work.
@@ -273,9 +274,6 @@ class Task(abc.ABC, Generic[Data]):
     def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float:
         """How far outputs of a model in 8-bit integers agree with those in floating point: 1 if they are equal."""
         return float(1 - np.abs(outputs - expected).mean() / np.abs(expected).mean())
-
-    probabilities: ClassVar[bool] = False  # whether a softmax of the outputs makes sense
-    names_outputs: ClassVar[bool] = False  # whether a picture is fitted into the input, and each label has an output
 
     def by_saturation(self, label: str, metrics: dict[str, Any]) -> BySaturation:
         """The first figure under coloured light: for each line to draw, a number for each saturation.
