@@ -23,7 +23,7 @@ import numpy as np
 from keras import layers
 from timing import time_ratio
 
-from keras_equivariant.layers import GroupConv2D
+from keras_equivariant.layers import GroupBatchNormalization, GroupConv2D
 from keras_equivariant.symmetry import get_symmetry
 
 SIZES = (7, 5, 5)
@@ -38,7 +38,7 @@ def network(symmetry, fields, turned):
             x = GroupConv2D(fields, size, symmetry, padding="same", use_bias=False)(x)
         else:
             x = layers.Conv2D(order * fields, size, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.ReLU()(GroupBatchNormalization()(x) if turned else layers.BatchNormalization()(x))
     if turned:
         x = layers.Reshape((28, 28, order * fields))(x)
     return keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))

@@ -9,6 +9,7 @@ from keras_equivariant.channels import channels_last
 from keras_equivariant.layers import (
     CosetPooling,
     GridCentring2D,
+    GroupBatchNormalization,
     GroupConv2D,
     GroupConv2DTranspose,
     GroupDepthwiseConv2D,
@@ -55,6 +56,7 @@ from keras_equivariant.planar_parts import (
 )
 from keras_equivariant.symmetry import get_symmetry
 
+_BATCH_NORMS = (keras.layers.BatchNormalization, GroupBatchNormalization)
 _ON_GROUPS = (
     CosetPooling,
     GroupConv2D,
@@ -152,13 +154,13 @@ class _Lowering:
             return self._keep(lower_spatial(layer, merged), self._of(merged))
         if kind in CLASSIC_LAYERS:
             return self._keep(apply_activation(layer.activation, lower_classic_layer(layer, inputs)))
+        if kind in _BATCH_NORMS and layer.axis in (-1, len(layer.input.shape) - 1):
+            return self._batch_normalisation(layer, inputs)
         if not kind.__module__.startswith("keras."):
             raise Refused("it is no layer of Keras or of this package, which are all that is known here")
         if isinstance(layer, keras.Model):
             args, kwargs = keras.tree.map_structure(self.as_feature_map, (args, kwargs))
             return self._keep(_lower(as_functional(layer), naming(layer)["name"])(*args, **kwargs))
-        if kind is keras.layers.BatchNormalization and layer.axis in (-1, len(layer.input.shape) - 1):
-            return self._batch_normalisation(layer, inputs)
         if orientations is not None and is_elementwise_layer(layer):
             return self._keep(copy(layer)(inputs), orientations)
         if kind in MERGES:

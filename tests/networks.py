@@ -49,3 +49,12 @@ def create_with_random_statistics(name, **arguments):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
     return model
+
+
+def perfect(classes):
+    """A network that tells bright pixels from dark ones; of three classes, all that is bright is inside."""
+    inputs = keras.Input((None, None, 1))
+    layer = keras.layers.Conv2D(classes, 1)
+    model = keras.Model(inputs, layer(inputs))
+    layer.set_weights([10 * np.eye(classes)[1][None, None, None], 2 * np.eye(classes)[0]])
+    return model

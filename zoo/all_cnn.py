@@ -16,6 +16,7 @@ from keras_equivariant.zoo.cifar10_parts import (
     DOWNSAMPLINGS,
     HEADS,
     as_published,
+    batch_norm,
     check_choice,
     convolution,
     mean_features,
@@ -187,7 +188,7 @@ def _all_cnn(
             x = GridCentring2D(size, strides, padding)(x)
         x = convolution(channels, size, symmetry, strides=strides, padding=padding)(x)
         if batch_normalization:
-            x = layers.BatchNormalization()(x)
+            x = batch_norm(symmetry)(x)
         x = layers.ReLU()(x)
         return layers.Dropout(dropout)(x) if strides == 2 and dropout else x
 

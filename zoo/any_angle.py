@@ -13,7 +13,13 @@ import keras
 from keras import layers
 from keras_equivariant.zoo.registry import register
 
-from keras_equivariant.layers import CosetPooling, GroupAveragePooling2D, GroupConv2D, SubgroupRestriction
+from keras_equivariant.layers import (
+    CosetPooling,
+    GroupAveragePooling2D,
+    GroupBatchNormalization,
+    GroupConv2D,
+    SubgroupRestriction,
+)
 from keras_equivariant.typing import Shape
 
 # The default momentum of 0.99 needs thousands of steps to forget the first ones; small training sets have hundreds.
@@ -123,7 +129,7 @@ def _any_angle(input_shape, classes, filters, features, symmetry, subgroup, drop
 
 def _convolution(x, maps, size, symmetry, padding):
     x = GroupConv2D(maps, size, symmetry, padding=padding, use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
+    return layers.ReLU()(GroupBatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
 
 
 def _halved(x):

@@ -1,4 +1,4 @@
-"""What the CIFAR-10 networks share, planar and on a symmetry group: convolutions, the final mean, checks."""
+"""What planar networks and those on a symmetry group share: convolutions, norms, the final mean, checks."""
 
 import contextlib
 import warnings
@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_equivariant.layers import GroupConv2D
+from keras_equivariant.layers import GroupBatchNormalization, GroupConv2D
 from keras_equivariant.sampling import EquivarianceWarning
 from keras_equivariant.typing import Size, Tensor
 
@@ -22,6 +22,12 @@ def convolution(channels: int, size: Size, symmetry: str | None, **arguments: An
     if symmetry is None:
         return layers.Conv2D(channels, size, kernel_initializer=_INITIALIZER, **arguments)
     return GroupConv2D(channels, size, symmetry, kernel_initializer=_INITIALIZER, **arguments)
+
+
+def batch_norm(symmetry: str | None, momentum: float = 0.99) -> keras.layers.Layer:
+    """Batch norm of planar maps, or of maps on a symmetry group."""
+    kind = layers.BatchNormalization if symmetry is None else GroupBatchNormalization
+    return kind(momentum=momentum)
 
 
 def mean_features(x: Tensor, symmetry: str | None, head: str | None) -> Tensor:

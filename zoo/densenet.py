@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers
-from keras_equivariant.zoo.cifar10_parts import convolution, mean_features
+from keras_equivariant.zoo.cifar10_parts import batch_norm, convolution, mean_features
 from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import GridCentring2D, GroupAveragePooling2D
@@ -103,12 +103,15 @@ def _densenet(input_shape, classes, growth_rate, blocks, symmetry, dropout, name
         raise ValueError(f"`blocks` must be one number of at least 1 or more. Received: blocks={blocks}")
 
     def normalise(x):
-        return layers.ReLU()(layers.BatchNormalization(momentum=_MOMENTUM)(x))
+        return layers.ReLU()(batch_norm(symmetry, _MOMENTUM)(x))
 
     def convolve(x, channels, size):
         return convolution(channels, size, symmetry, use_bias=False)(x)
 
     def crop(x):
+        if any(cells is not None and cells < 3 for cells in x.shape[1:3]):
+            rule = f"must be larger for blocks of {tuple(blocks)} layers, each of which takes two pixels off a side"
+            raise ValueError(f"`input_shape` {rule}. Received: input_shape={tuple(input_shape)}")
         return layers.Cropping2D(1)(x) if symmetry is None else layers.Cropping3D((1, 1, 0))(x)
 
     def halve(x):

@@ -17,6 +17,7 @@ from keras_equivariant.zoo.cifar10_parts import (
     DOWNSAMPLINGS,
     HEADS,
     as_published,
+    batch_norm,
     check_choice,
     convolution,
     mean_features,
@@ -163,7 +164,7 @@ def _resnet(input_shape, classes, filters, blocks, symmetry, head, downsampling,
         return convolution(channels, size, symmetry, strides=strides, padding="same")(x)
 
     def normalise(x):
-        return layers.ReLU()(layers.BatchNormalization()(x))
+        return layers.ReLU()(batch_norm(symmetry)(x))
 
     inputs = keras.Input(input_shape)
     with as_published():

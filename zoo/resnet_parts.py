@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import keras
 from keras import layers
 
 from keras_equivariant.layers import (
     GridCentring2D,
+    GroupBatchNormalization,
     GroupConv2D,
     GroupMaxPooling2D,
     GroupSeparableConv2D,
@@ -35,6 +37,8 @@ def check_padding(padding: str) -> str:
 class OrdinaryParts:
     """The parts of an ordinary network."""
 
+    norm: type[keras.layers.Layer] = layers.BatchNormalization
+
     def __init__(self, use_bias: bool = True) -> None:
         self.convolution: dict[str, Any] = {"padding": "same", "use_bias": use_bias, "kernel_initializer": _INITIALIZER}
 
@@ -42,7 +46,7 @@ class OrdinaryParts:
         return layers.Conv2D(channels, size, strides, **self.convolution)(x)
 
     def normalise(self, x: Tensor, relu: bool = False) -> Tensor:
-        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        x = self.norm(momentum=_MOMENTUM)(x)
         return self.relu(x) if relu else x
 
     def relu(self, x: Tensor) -> Tensor:
@@ -70,6 +74,8 @@ class OrdinaryParts:
 
 class GroupParts(OrdinaryParts):
     """The same parts on a symmetry group: the scores are of the means over space and orientations."""
+
+    norm = GroupBatchNormalization
 
     def __init__(self, symmetry: str, separable: bool = False, use_bias: bool = True) -> None:
         super().__init__(use_bias)

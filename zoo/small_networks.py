@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 from keras import layers
-from keras_equivariant.zoo.cifar10_parts import convolution
+from keras_equivariant.zoo.cifar10_parts import batch_norm, convolution
 from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupMaxPooling2D
@@ -164,7 +164,7 @@ def _small(input_shape, classes, filters, features, symmetry, dropout, name):
         raise ValueError(f"`filters` must be one number or more. Received: filters={filters}")
 
     def normalise(x):
-        return layers.ReLU()(layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
+        return layers.ReLU()(batch_norm(symmetry, _BATCH_NORM_MOMENTUM)(x))
 
     def halve(x):
         # Where a size is not known when the network is built, it must be one that fits.

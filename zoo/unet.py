@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers
-from keras_equivariant.zoo.cifar10_parts import convolution
+from keras_equivariant.zoo.cifar10_parts import batch_norm, convolution
 from keras_equivariant.zoo.registry import register
 
 from keras_equivariant.layers import CosetPooling, GroupMaxPooling2D, GroupUpSampling2D
@@ -156,7 +156,7 @@ def _network(input_shape, classes, widths, symmetry, kernel_size, name):
     def level(x, maps):
         for _ in range(2):
             x = convolution(maps, kernel_size, symmetry, padding="same", use_bias=False)(x)
-            x = layers.ReLU()(layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x))
+            x = layers.ReLU()(batch_norm(symmetry, _BATCH_NORM_MOMENTUM)(x))
         return x
 
     halve = layers.MaxPooling2D if symmetry is None else GroupMaxPooling2D

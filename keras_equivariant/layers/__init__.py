@@ -6,6 +6,7 @@ from keras_equivariant.layers.connection_tables import all_pairs, all_triplets, 
 from keras_equivariant.layers.coset_pooling import CosetPooling
 from keras_equivariant.layers.feature_group_pooling import FeatureGroupPooling
 from keras_equivariant.layers.grid_centring import GridCentring2D
+from keras_equivariant.layers.group_batch_normalization import GroupBatchNormalization
 from keras_equivariant.layers.group_conv import GroupConv1D, GroupConv2D, GroupConv3D
 from keras_equivariant.layers.group_conv_transpose import GroupConv2DTranspose
 from keras_equivariant.layers.group_global_pooling import GroupGlobalAveragePooling2D, GroupGlobalMaxPooling2D
@@ -37,6 +38,7 @@ __all__ = [
     "FeatureGroupPooling",
     "GridCentring2D",
     "GroupAveragePooling2D",
+    "GroupBatchNormalization",
     "GroupConv1D",
     "GroupConv2D",
     "GroupConv2DTranspose",

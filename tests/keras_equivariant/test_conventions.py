@@ -7,7 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conventions import TABLE, arguments_of
+from convention import arguments_of
+from conventions import TABLE
 from helpers import cases, check_layer, copy_of, example_of, inputs_of, random_array, randomise, to_numpy
 
 from keras_equivariant import layers
@@ -16,7 +17,6 @@ from keras_equivariant.equivariance import equivariance_error
 
 # Strides at odd places are no defect here; test_sampling.py is about the warning.
 pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
-
 # In float64 only what Keras computes in it: on JAX and PyTorch some operations fall back to float32.
 POLICIES = ["float32", "mixed_bfloat16", *(["float64"] if keras.config.backend() == "tensorflow" else [])]
 ADAPTED = [entry for entry in TABLE if hasattr(entry.nearest, "enable_lora")]

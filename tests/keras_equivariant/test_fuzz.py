@@ -5,7 +5,8 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from conventions import TABLE, arguments_of
+from convention import arguments_of
+from conventions import TABLE
 from fuzz import CASES, SHAPES, draw, fault, spoiled
 from helpers import example_of, random_array
 
@@ -17,7 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="errors of TensorFlow"),
 ]
-
 # These go on to Keras as they are, which is not always friendly about them.
 OF_KERAS = {*arguments_of(keras.layers.Layer), "reduction"}
 POINTS = random_array(12, 3)

@@ -1,14 +1,14 @@
 """What people get wrong most often, tried on everything public: an error that says so, and never one of a backend."""
 
 import inspect
-import os
-import traceback
 
 import keras
 import numpy as np
 import pytest
-from conventions import TABLE, arguments_of
-from helpers import ROOT, cases, example_of, random_array
+from convention import arguments_of
+from conventions import TABLE
+from helpers import cases, example_of, random_array
+from mistakes import complaint
 
 from keras_equivariant import (
     SymmetryGroup,
@@ -35,14 +35,25 @@ from keras_equivariant import (
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+
 # 1 a string for a number, 2 None, 3 zero, 4 a negative number, 5 a fraction, 6 a list for a number, 7 not a number
 NUMBERS = ("8", None, 0, -1, 2.5, [1, 2, 3, 4, 5], float("nan"))
+
+
 # 8 a list of the wrong length, 9 of the wrong numbers
 SIZES = ("3", 0, -1, 2.5, (2, 2, 2, 2), (2, 0, 2), (-1, -1), ("3", "3", "3", "3"))
+
+
 # 10 an unknown symmetry, 11 a number or a list for its name, 12 a group of another dimension or none of these
 SYMMETRIES = ("p5", "P4", "d4", "", 4, ["p4"])
+
+
 CHOICES = ("nonsense", 3, ["same"])  # 13 an unknown padding, reduction or way to compute
+
+
 GROUPS = ("2", None, 0, -1, 2.5, (1,), ("a", "b"), (-1, 1))
+
+
 MISTAKES = {
     **dict.fromkeys(["filters", "units", "pieces", "depth_multiplier"], NUMBERS),
     **dict.fromkeys(["kernel_size", "pool_size"], (*SIZES, None)),
@@ -73,33 +84,6 @@ MISTAKES = {
     "name": (3,),
     "nothing": (1,),  # 16 an argument that there is not
 }
-
-
-def complaint(action):
-    """What is wrong with the way in which a mistake is answered, or `None`."""
-    keras.config.disable_traceback_filtering()
-    try:
-        action()
-    except Exception as error:
-        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-        found = f"{type(error).__name__}: {error}"[:200]
-        # On PyTorch every layer is called through one of its modules, so only where the error was raised counts.
-        looked_at = files[-1:] if keras.config.backend() == "torch" else files
-        if any(f"{os.sep}site-packages{os.sep}{name}{os.sep}" in file for file in looked_at for name in BACKENDS):
-            return f"a backend's error: {found}"
-        ours = files[-1].startswith(str(ROOT)) and not files[-1].endswith("test_mistakes.py")
-        said = isinstance(error, ValueError) and "Received" in str(error)
-        unexpected = isinstance(error, TypeError) and "argument" in str(error)  # as Python says it
-        if not isinstance(error, ValueError | TypeError) or (ours and not said and not unexpected):
-            return found
-        return None
-    finally:
-        keras.config.enable_traceback_filtering()
-        keras.utils.clear_session(free_memory=False)
-    return "it was taken for good"
-
-
-BACKENDS = ("tensorflow", "jax", "jaxlib", "torch")
 
 
 @pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.layer.__name__)
@@ -166,6 +150,8 @@ OF_NETWORKS = {
     **dict.fromkeys(["head", "downsampling", "padding", "widths", "mixing"], ("nonsense", 3)),
     "nothing": (1,),
 }
+
+
 SOME = ["p4cnn", "p4m_small", "p4m_resnet18", "p4_offset_resnet20", "offset_color_cerberus", "p4m_densenet"]
 
 
@@ -190,9 +176,17 @@ def dense():
 
 
 X = random_array(2, 9, 9, 3)
+
+
 MAP = random_array(1, 4, 4, 4, 2)
+
+
 P4M = get_symmetry("p4m")
+
+
 NO_MODELS = [(None,), ("model",), (3,)]
+
+
 FUNCTIONS = {
     "create": (zoo.create, [("p5cnn",), ("P4CNN",), ("",), (None,), (3,)]),
     "weights": (

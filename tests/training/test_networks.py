@@ -31,6 +31,12 @@ def test_a_network_takes_the_arguments_of_the_recipe():
         create_network(recipe, *SHAPES, paths=2)
 
 
+def test_what_a_network_must_know_comes_from_the_data():
+    recipe = get_recipe("cifar10_light_original", model="small")
+    assert create_network(recipe, (32, 32, 3), (10,)).output_shape == (None, 10)
+    assert create_network(get_recipe("rotated_digits"), (32, 32, 1), (7,)).output_shape == (None, 7)
+
+
 def test_the_precision_is_set_back():
     with pytest.raises(KeyError), computing_in("mixed_bfloat16"):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
@@ -66,7 +72,7 @@ SMALL = {"filters": (3, 3, 3), "blocks": 1}
     "name, model, arguments, message",
     [
         ("colorchecker", "context_encoder", {}, "must be one for the recipe 'colorchecker' and its arguments"),
-        ("colorchecker", "resnet20", SMALL, r"must be one from \(64, 64, 3\) to \(3,\) for"),
+        ("colorchecker", "p4m_unet", {"filters": 2}, r"must be one from \(64, 64, 3\) to \(3,\) for"),
         ("inpainting_small", "z2cnn", None, "must be one for the recipe 'inpainting_small' .*bottleneck"),
         ("inpainting", "p4cnn", {}, r"must be one from \(128, 128, 3\) to \(64, 64, 3\) for"),
     ],

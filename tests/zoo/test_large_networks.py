@@ -176,6 +176,8 @@ def test_saving_and_the_planar_form(name, tmp_path):
             "nearest good sizes: a side of 10",
         ),
         ("p4m_resnet18", {"symmetry": "p5"}, "`symmetry` must be one of"),
+        ("p4m_densenet", {}, r"`input_shape` must be larger .*Received: input_shape=\(32, 32, 3\)"),
+        ("densenet", {}, r"`input_shape` must be larger .*Received: input_shape=\(32, 32, 3\)"),
     ],
 )
 def test_bad_arguments(name, arguments, message):

@@ -7,7 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_equivariant.layers import GroupBatchNormalization
 from keras_equivariant.typing import Tensor
+
+_PLAIN = (keras.layers.BatchNormalization, GroupBatchNormalization)
 
 
 def reestimate_batch_norm(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -> None:
@@ -66,7 +69,7 @@ def check_batch_norm(model: keras.Model) -> bool:
     """
     found = [layer for layer in inner_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in found:
-        if type(layer) is not keras.layers.BatchNormalization or not any(layer is outer for outer in model.layers):
+        if type(layer) not in _PLAIN or not any(layer is outer for outer in model.layers):
             raise ValueError(
                 "`model` must have plain batch normalisations only, as layers of its own, for `reestimate_batch_norm`. "
                 f"Received: the layer {layer.name!r} of the class {type(layer).__name__}"

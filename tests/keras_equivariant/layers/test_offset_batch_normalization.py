@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from conventions import RENORMALISES
+from convention import RENORMALISES
 from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import offset_error, pooled, spread
 
