@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.names import check_name, list_models, with_hint
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
+from keras_equivariant.training.recipes.durations import duration
 from keras_equivariant.training.runs.callbacks import load_callbacks
 from keras_equivariant.training.runs.commands import add_commands, import_tensorflow_quietly
 from keras_equivariant.training.runs.folder import check_output, check_time_limit, find_finished_run
@@ -187,8 +188,9 @@ def _list(arguments: argparse.Namespace) -> None:
     sections: dict[str, dict[str, str]] = {}
     for name in list_recipes():
         recipe = get_recipe(name)
-        needs = f"; needs the data set {recipe.dataset}" if reads_folder(recipe.dataset) else ""
-        sections.setdefault(f"Recipes, {recipe.task}", {})[name] = recipe.description + needs
+        needs = f"needs the data set {recipe.dataset}" if reads_folder(recipe.dataset) else ""
+        said = [part for part in (recipe.description, needs, duration(name)) if part]
+        sections.setdefault(f"Recipes, {recipe.task}", {})[name] = "; ".join(said)
     sections |= {"Models": list_models(), "Studies": list_studies()}
     width = 2 + max(len(name) for lines in sections.values() for name in lines)
     for title, lines in sections.items():

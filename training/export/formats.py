@@ -110,6 +110,14 @@ def has_tensorflow() -> bool:
     return True
 
 
+def writes_saved_models() -> bool:
+    """Whether a model can be written as a SavedModel: with TensorFlow installed, on any backend but PyTorch.
+
+    PyTorch would trace the model, which Keras 3.15 asks of PyTorch 2.13 in a way that it refuses.
+    """
+    return has_tensorflow() and keras.config.backend() != "torch"
+
+
 def list_formats() -> list[str]:
     """Returns the names of all formats."""
     return list(_FORMATS)

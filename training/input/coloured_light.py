@@ -1,7 +1,7 @@
 """Images under coloured light: inputs of offset-equivariant networks, and test errors under lights not seen before."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -84,6 +84,14 @@ def wrong_predictions(model: keras.Model, batches: Iterable[tuple[Tensor, Tensor
     return np.concatenate([model.predict_on_batch(np.asarray(x)).argmax(axis=1) != np.asarray(y) for x, y in batches])
 
 
+def counted(batches: Iterable[tuple[Tensor, Tensor]], images: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same batches, while a progress bar counts their images, of that number in all."""
+    progress = keras.utils.Progbar(images, unit_name="image")
+    for x, y in batches:
+        yield x, y
+        progress.add(len(y))
+
+
 def test_saturations(model: keras.Model, data: LabelledImages, preprocess: Callable) -> dict[str, Any]:
     """Test errors in percent: as the images are, and by the saturation of a light of random hue.
 
@@ -98,7 +106,8 @@ def test_saturations(model: keras.Model, data: LabelledImages, preprocess: Calla
 
 
 def _sweep(model: keras.Model, split: Split, preprocess: Callable) -> dict[str, float]:
-    return {
-        str(s): float(100 * wrong_predictions(model, lit_batches(split, preprocess, _BATCH_SIZE, s)).mean())
-        for s in SATURATIONS
-    }
+    progress, errors = keras.utils.Progbar(len(SATURATIONS), unit_name="light"), {}
+    for s in SATURATIONS:
+        errors[str(s)] = float(100 * wrong_predictions(model, lit_batches(split, preprocess, _BATCH_SIZE, s)).mean())
+        progress.add(1)
+    return errors

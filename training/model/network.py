@@ -39,9 +39,8 @@ def create_network(recipe: Recipe, inputs: Shape, outputs: Shape, **arguments: A
         ValueError: If the builder does not take the arguments, or the network does not fit the shapes.
     """
     builder = inspect.signature(zoo.get_builder(recipe.model))
-    if recipe.weights is not None:  # what is not given is as trained
-        shapes = {"input_shape": tuple(inputs), "classes": outputs[-1]}
-        arguments = {**{key: shape for key, shape in shapes.items() if key in builder.parameters}, **arguments}
+    shapes = {"input_shape": tuple(inputs), "classes": outputs[-1]}
+    arguments = {**{key: shape for key, shape in shapes.items() if key in builder.parameters}, **arguments}
     arguments = {**arguments, **recipe.model_arguments}
     try:
         builder.bind(**arguments)

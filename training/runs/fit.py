@@ -11,7 +11,7 @@ import numpy as np
 from keras_equivariant.training.data import is_known
 from keras_equivariant.training.data.images import LabelledImages, save_images
 from keras_equivariant.training.data.own_split import read_split
-from keras_equivariant.training.export.formats import export, has_tensorflow
+from keras_equivariant.training.export.formats import export, has_tensorflow, writes_saved_models
 from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.model.batch_norm import check_batch_norm, reestimate_batch_norm
@@ -107,7 +107,7 @@ def fit(
         **task.evaluate(recipe, model, data, preprocess),
         "keras_difference": export(model, run.model, "keras", inputs),
     }
-    if has_tensorflow():
+    if writes_saved_models():
         metrics["saved_model_difference"] = export(model, run.saved_model, "saved_model", inputs)
     figure = Figure(layout="constrained")
     task.draw(figure, model, data, preprocess, history, metrics)

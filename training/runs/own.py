@@ -53,6 +53,8 @@ def check_options(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: If not.
     """
+    if arguments.validation is not None and arguments.validation < 0:
+        raise ValueError(f"`validation` must not be negative. Received: validation={arguments.validation}")
     if arguments.data is None:
         for name in ("task", *_OPTIONS):
             if getattr(arguments, name) is not None:

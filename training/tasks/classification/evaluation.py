@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras_equivariant.training.data.images import LabelledImages
 from keras_equivariant.training.input.batches import TEST_ANGLES, rotated_batches, test_batches
-from keras_equivariant.training.input.coloured_light import test_saturations, wrong_predictions
+from keras_equivariant.training.input.coloured_light import counted, test_saturations, wrong_predictions
 from keras_equivariant.training.input.preprocessing import Preprocessing
 
 from keras_equivariant.equivariance import equivariance_error
@@ -19,19 +19,20 @@ _SHOWN_CLASSES = 12  # so many columns of a confusion matrix are printed
 
 
 def _plain(model: keras.Model, data: LabelledImages, preprocess: Preprocessing) -> dict[str, Any]:
-    wrong = wrong_predictions(model, test_batches(data.test, preprocess, BATCH_SIZE))
+    wrong = wrong_predictions(model, counted(test_batches(data.test, preprocess, BATCH_SIZE), len(data.test)))
     return {"test_error": float(100 * wrong.mean())}
 
 
 def _rotations(model: keras.Model, data: LabelledImages, preprocess: Preprocessing) -> dict[str, Any]:
-    wrong = wrong_predictions(model, rotated_batches(data.test, preprocess, BATCH_SIZE)).reshape(-1, len(data.test))
+    batches = counted(rotated_batches(data.test, preprocess, BATCH_SIZE), len(TEST_ANGLES) * len(data.test))
+    wrong = wrong_predictions(model, batches).reshape(-1, len(data.test))
     by_rotation = {str(round(np.degrees(a))): float(100 * e) for a, e in zip(TEST_ANGLES, wrong.mean(1), strict=True)}
     return {"test_error": float(100 * wrong.mean()), "test_error_by_rotation": by_rotation}
 
 
 def _classes(model: keras.Model, data: LabelledImages, preprocess: Preprocessing) -> dict[str, Any]:
     """Figures of each class, the confusion matrix, rows being true classes, and how far to trust the probabilities."""
-    batches = test_batches(data.test, preprocess, BATCH_SIZE)
+    batches = counted(test_batches(data.test, preprocess, BATCH_SIZE), len(data.test))
     logits = np.concatenate([model.predict_on_batch(np.asarray(images)) for images, _ in batches])
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.convert_to_tensor(logits)))
     labels, predicted = data.test.labels, probabilities.argmax(axis=1)
