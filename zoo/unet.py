@@ -2,7 +2,11 @@
 
 Levels of two convolutions, each with batch norm and ReLU; a 2x2 maximum leads to the next level, of half the size
 and twice as many maps. On the way back, each level reads the one below, doubled in size, beside what it made on the
-way down. The mean over the orientations and a 1x1 convolution make the scores of the classes, for each pixel.
+way down. A 1x1 convolution makes the scores of the classes, for each pixel.
+
+On a group, the mean over the orientations comes before the scores, and one more layer before the mean: a 1x1
+convolution to as many maps as an ordinary network with as many parameters has there. Without, its few maps would be all
+that the scores are made of: on nuclei, 60 steps ended at a loss of 1.67, with it at 1.21.
 
 On a group, the scores turn and mirror exactly with the picture, whatever its size. Where the halvings do not divide a
 side, the picture is padded with zeros to the next one that they do, equally on both sides, and the scores are cropped.
@@ -93,7 +97,7 @@ def p4m_unet(
         name: Name of the model.
 
     Returns:
-        A `keras.Model` from pictures to logits `(batch, height, width, classes)`; 547,616 trainable parameters.
+        A `keras.Model` from pictures to logits `(batch, height, width, classes)`; 548,488 trainable parameters.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -153,11 +157,12 @@ def _unet(input_shape, classes, filters, depth, symmetry, kernel_size, name):
 def _network(input_shape, classes, widths, symmetry, kernel_size, name):
     """The network for sizes that the halvings divide."""
 
+    def layer(x, maps, size):
+        x = convolution(maps, size, symmetry, padding="same", use_bias=False)(x)
+        return layers.ReLU()(batch_norm(symmetry, _BATCH_NORM_MOMENTUM)(x))
+
     def level(x, maps):
-        for _ in range(2):
-            x = convolution(maps, kernel_size, symmetry, padding="same", use_bias=False)(x)
-            x = layers.ReLU()(batch_norm(symmetry, _BATCH_NORM_MOMENTUM)(x))
-        return x
+        return layer(layer(x, maps, kernel_size), maps, kernel_size)
 
     halve = layers.MaxPooling2D if symmetry is None else GroupMaxPooling2D
     double = layers.UpSampling2D if symmetry is None else GroupUpSampling2D
@@ -171,5 +176,6 @@ def _network(input_shape, classes, widths, symmetry, kernel_size, name):
     for maps, before in zip(widths[-2::-1], passed[::-1], strict=True):
         x = level(layers.Concatenate()([before, double(2)(x)]), maps)
     if symmetry is not None:
+        x = layer(x, round(widths[0] * get_symmetry(symmetry).order ** 0.5), 1)
         x = CosetPooling(symmetry, reduction="mean")(x)
     return keras.Model(inputs, layers.Conv2D(classes, 1, name="logits")(x), name=name)

@@ -1,10 +1,12 @@
 """Batch normalisation of feature maps on a group."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_equivariant.arguments import check_number
 from keras_equivariant.layers.feature_groups import statistics_dtype
 from keras_equivariant.layers.inputs import OneInputOfAnyNumbers
 from keras_equivariant.typing import Shape, Tensor
@@ -32,8 +34,8 @@ class GroupBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalizat
         epsilon: As in `keras.layers.BatchNormalization`.
         center: As in `keras.layers.BatchNormalization`.
         scale: As in `keras.layers.BatchNormalization`.
-        **kwargs: All others as in `keras.layers.BatchNormalization`. With `synchronized` or `renorm`, with a mask, and on
-            JAX, Keras' own computation is used.
+        **kwargs: All others as in `keras.layers.BatchNormalization`. With `synchronized` or `renorm`, with a mask, and
+            on JAX, Keras' own computation is used.
 
     Input shape:
         `(batch, ..., orientations, channels)`.
@@ -42,7 +44,7 @@ class GroupBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalizat
         That of the input.
 
     Raises:
-        ValueError: If the axis is not the last one, or the input has no axis of orientations.
+        ValueError: If the axis is not the last one, a number is out of range, or the input has no axis of orientations.
 
     Example:
 
@@ -66,6 +68,8 @@ class GroupBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalizat
     ) -> None:
         if axis != -1:
             raise ValueError(f"`axis` must be -1. Received: axis={axis}")
+        check_number("momentum", momentum, "between 0 and 1", 0, 1)
+        check_number("epsilon", epsilon, "positive", 0, math.inf, open_below=True)
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
 
     def build(self, input_shape: Shape) -> None:
