@@ -6,7 +6,7 @@ way down. A 1x1 convolution makes the scores of the classes, for each pixel.
 
 On a group, the mean over the orientations comes before the scores, and one more layer before the mean: a 1x1
 convolution to as many maps as an ordinary network with as many parameters has there. Without, its few maps would be all
-that the scores are made of: on nuclei, 60 steps ended at a loss of 1.67, with it at 1.21.
+that the scores are made of, and it would learn far more slowly.
 
 On a group, the scores turn and mirror exactly with the picture, whatever its size. Where the halvings do not divide a
 side, the picture is padded with zeros to the next one that they do, equally on both sides, and the scores are cropped.
