@@ -53,8 +53,7 @@ class GroupBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalizat
     (2, 8, 8, 4, 6)
 
     Reference:
-        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), section 6.3, on maps whose orientations share what
-        acts on single values.
+        [Cohen & Welling, 2016](https://arxiv.org/abs/1602.07576), whose maps on a group have one scale and bias each.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class GroupBatchNormalization(OneInputOfAnyNumbers, keras.layers.BatchNormalizat
         super().build(input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
-        # Keras before 3.14 has no renormalisation. On JAX, whose compiler finds its own way, nothing would be gained.
+        # Keras before 3.14 has no renormalisation. On JAX, as it was measured, nothing is gained.
         own = mask is None and not self.synchronized and not getattr(self, "renorm", False)
         if not own or keras.config.backend() == "jax":
             return super().call(inputs, training=training, mask=mask)

@@ -4,6 +4,7 @@ import pytest
 from helpers import run_python
 from keras_equivariant.training import cli, names
 from keras_equivariant.training.export.formats import list_formats
+from keras_equivariant.training.recipes import durations, list_recipes
 from keras_equivariant.training.runs import commands
 
 from keras_equivariant import zoo
@@ -22,6 +23,10 @@ def test_list(capsys):
     assert re.search("^  rotated_mnist .*needs the data set rotated_mnist; about 17 minutes$", printed, re.MULTILINE)
     assert list(names.list_models()) == zoo.list_models()
     assert list(cli._FORMATS) == list_formats()
+
+
+def test_durations_are_of_recipes_that_there_are():
+    assert set(durations._MINUTES) <= set(list_recipes())
 
 
 def test_the_command_alone_says_what_can_be_done_next(capsys):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import random_array, relative_error, run_python, to_numpy
-from keras_equivariant.training.export.formats import export, list_formats
+from keras_equivariant.training.export.formats import export, list_formats, writes_saved_models
 from networks import small_network
 
 from keras_equivariant import zoo
@@ -74,6 +74,13 @@ np.save(sys.argv[1] + "/y.npy", served.serve(np.load(sys.argv[1] + "/x.npy")))
 """
     run_python(code, tmp_path)
     assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
+
+
+@pytest.mark.parametrize("backend, written", [("tensorflow", True), ("jax", True), ("torch", False)])
+def test_a_fit_on_pytorch_writes_no_saved_model(backend, written, monkeypatch):
+    pytest.importorskip("tensorflow")
+    monkeypatch.setattr(keras.config, "backend", lambda: backend)
+    assert writes_saved_models() is written
 
 
 def test_pytorch_says_what_to_do_and_it_works(tmp_path, tensorflow_backend):

@@ -1,4 +1,4 @@
-"""How long the trainings of recipes take, as they are, on two CPU cores of 2024 without other work."""
+"""About how long the trainings of recipes take, as they are, on two CPU cores."""
 
 # From whole trainings or from epochs of them; on CIFAR-10 from the images a second of `benchmarks/pipelines.py`.
 # What is not here has not been measured.
