@@ -1,8 +1,6 @@
 """Any angle: filters that turn by 22.5 degrees, and feature maps that follow."""
 
-# --8<-- [start:image]
-import pathlib
-import sys
+# %%
 
 import keras
 import numpy as np
@@ -13,15 +11,13 @@ from sklearn.datasets import load_sample_image
 from keras_equivariant.equivariance import equivariance_error, transform_array, turning_errors
 from keras_equivariant.layers import CosetPooling, GroupAveragePooling2D, GroupConv2D
 
-output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)
 flower = load_sample_image("flower.jpg").mean(axis=-1)[:, 100:527] / 255
 image = ndimage.zoom(ndimage.gaussian_filter(flower, 4), 97 / 427)[None, :, :, None].astype("float32")
 image -= image.mean()
-# --8<-- [end:image]
 
 
-# --8<-- [start:network]
+# %%
 def convolutions(symmetry):
     inputs = keras.Input((97, 97, 1))
     x = GroupConv2D(8, 7, symmetry, padding="same", activation="relu", name="lifting")(inputs)  # (97, 97, 16, 8)
@@ -33,9 +29,8 @@ def convolutions(symmetry):
 model = convolutions("p16")
 x = CosetPooling("p16")(model.output)
 vector = keras.Model(model.input, keras.layers.GlobalAveragePooling2D()(x))
-# --8<-- [end:network]
 
-# --8<-- [start:errors]
+# %%
 print(f"quarter turns: {equivariance_error(model, image):.0e}")
 ordinary = keras.Sequential(
     [
@@ -54,9 +49,8 @@ networks = {
 for name, (network, symmetry) in networks.items():
     errors = turning_errors(network, image, symmetry)
     print(f"{name}:", ", ".join(f"{errors[angle]:.2%} at {angle:g}" for angle in (22.5, 45.0, 90.0) if angle in errors))
-# --8<-- [end:errors]
 
-# --8<-- [start:picture]
+# %%
 figure = Figure(figsize=(9, 7), layout="constrained")
 filters, maps = figure.subfigures(2, 1, height_ratios=[1, 2])
 filters.suptitle("One 7x7 filter at sixteen angles")
@@ -65,14 +59,14 @@ for turn, axes in enumerate(filters.subplots(2, 8).flat):
     axes.imshow(copies[:, :, turn], cmap="RdBu", vmin=-np.abs(copies).max(), vmax=np.abs(copies).max())
     axes.set_title(f"{22.5 * turn:g}°", fontsize=8)
     axes.set(xticks=[], yticks=[])
-maps.suptitle("One feature map, of the image and of the image turned by 22.5 degrees")
+maps.suptitle("One feature map, of the picture and of the picture turned by 22.5 degrees")
 turned = transform_array(image, "p16", 1)
 before, after = np.asarray(model(image)), np.asarray(model(turned))
 expected = transform_array(before, "p16", 1)
 shown = [image[0, ..., 0], before[0, :, :, 0, 0], after[0, :, :, 1, 0]]
 shown += [turned[0, ..., 0], expected[0, :, :, 1, 0], (after - expected)[0, :, :, 1, 0]]
-titles = ["image", "its map, orientation 0", "map of the turned image, orientation 1"]
-titles += ["turned image", "the map turned", "difference"]
+titles = ["picture", "its map, orientation 0", "map of the turned picture, orientation 1"]
+titles += ["turned picture", "the map turned", "difference"]
 for panel, title, axes in zip(shown, titles, maps.subplots(2, 3).flat, strict=True):
     limits = {"vmin": 0, "vmax": before.max()} if "map" in title else {}
     axes.imshow(panel, **(limits | {"cmap": "gray" if panel.shape == (97, 97) else "viridis"}))
@@ -81,5 +75,4 @@ for panel, title, axes in zip(shown, titles, maps.subplots(2, 3).flat, strict=Tr
         axes.images[0].set_cmap("RdBu")
     axes.set_title(title, fontsize=9)
     axes.set(xticks=[], yticks=[])
-figure.savefig(output / "any_angle.png", dpi=80)
-# --8<-- [end:picture]
+figure.savefig("any_angle.png", dpi=80)

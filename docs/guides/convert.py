@@ -1,6 +1,6 @@
 """Make your network equivariant: any Keras model of a picture, in one line."""
 
-# --8<-- [start:before]
+# %%
 import warnings
 
 import keras
@@ -21,37 +21,32 @@ x = layers.MaxPooling2D()(block(inputs, 16))
 x = layers.MaxPooling2D()(block(x, 32))
 x = layers.GlobalAveragePooling2D()(block(x, 64))
 model = keras.Model(inputs, layers.Dense(10)(x))
-# --8<-- [end:before]
 
-# --8<-- [start:after]
-from keras_equivariant.convert import to_group_equivariant  # noqa: E402
+# %%
+from keras_equivariant.convert import to_group_equivariant
 
 equivariant = to_group_equivariant(model, "p4m")
-# --8<-- [end:after]
 
-# --8<-- [start:check]
-from keras_equivariant.equivariance import equivariance_error  # noqa: E402
+# %%
+from keras_equivariant.equivariance import equivariance_error
 
 pictures = np.random.default_rng(0).normal(size=(4, 32, 32, 3)).astype("float32")
 for name, network in (("ordinary", model), ("equivariant", equivariant)):
     print(f"{name}: {network.count_params():,} parameters, error {equivariance_error(network, pictures, 'p4m'):.0e}")
-# --8<-- [end:check]
 
-# --8<-- [start:copy]
+# %%
 copied = to_group_equivariant(model, "p4m", weights="copy")
 turned = [np.rot90(picture, k, axes=(1, 2)) for picture in (pictures, pictures[:, :, ::-1]) for k in range(4)]
 mean = np.mean([model.predict(picture, verbose=0) for picture in turned], axis=0)
 difference = np.abs(copied.predict(pictures, verbose=0) - mean).max() / np.abs(mean).max()
 print(f"copied weights: {difference:.0e} from the mean over eight turned and mirrored inputs")
-# --8<-- [end:copy]
 
-# --8<-- [start:widths]
+# %%
 narrow = to_group_equivariant(model, "p4m", widths="parameters")
 print(f"as many parameters: {narrow.count_params():,}")
-# --8<-- [end:widths]
 
-# --8<-- [start:sizes]
-from keras_equivariant.convert import exact_sizes  # noqa: E402
+# %%
+from keras_equivariant.convert import exact_sizes
 
 strided = keras.Sequential(
     [
@@ -69,13 +64,11 @@ print(told[0].message)
 print("exact sizes:", exact_sizes(strided, range(215, 240)))
 centred = to_group_equivariant(strided, "p4", exact=True)
 print(f"centred, at 224 pixels: error {equivariance_error(centred, np.resize(pictures, (1, 224, 224, 3))):.0e}")
-# --8<-- [end:sizes]
 
-# --8<-- [start:refused]
+# %%
 flat = keras.Sequential([keras.Input((32, 32, 3)), layers.Conv2D(8, 3), layers.Flatten(), layers.Dense(10)])
 try:
     to_group_equivariant(flat)
 except ValueError as error:
     print(error)
 pooled = to_group_equivariant(flat, flatten="pool")
-# --8<-- [end:refused]

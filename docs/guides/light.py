@@ -1,8 +1,6 @@
 """Make it robust to the colour of the light: convert a model, train both under white light, test under tinted ones."""
 
-# --8<-- [start:data]
-import pathlib
-import sys
+# %%
 
 import keras
 import numpy as np
@@ -14,7 +12,6 @@ from keras_equivariant.convert import to_offset_equivariant
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
 
-output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)
 random = np.random.default_rng(0)
 digits = load_digits()
@@ -29,9 +26,7 @@ def logarithms(images):
     return np.asarray(LogRGB()(RemoveGamma()(images)))
 
 
-# --8<-- [end:data]
-
-# --8<-- [start:models]
+# %%
 inputs = keras.Input((8, 8, 3))
 x = keras.layers.Conv2D(48, 3, padding="same")(inputs)
 x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
@@ -39,9 +34,8 @@ x = keras.layers.Conv2D(48, 3)(x)
 x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
 x = keras.layers.GlobalAveragePooling2D()(x)
 ordinary = keras.Model(inputs, keras.layers.Dense(30)(x))
-# --8<-- [end:models]
 
-# --8<-- [start:convert]
+# %%
 equivariant = to_offset_equivariant(ordinary, feature_groups=3)
 
 
@@ -52,9 +46,8 @@ def classifier(body):
 
 
 models = {"ordinary": classifier(ordinary), "offset-equivariant": classifier(equivariant)}
-# --8<-- [end:convert]
 
-# --8<-- [start:training]
+# %%
 saturations = np.linspace(0, 1, 6)
 hues = random.uniform(size=len(images[test])).astype("float32")
 errors = {}
@@ -69,9 +62,8 @@ for name, model in models.items():
         f"{name}: error {errors[name][0]:.1f} %, at saturation 1 {errors[name][-1]:.1f} %; change of the logits by "
         f"an offset {equivariance_error(model, logarithms(images[test]), feature_groups=3):.0e}"
     )
-# --8<-- [end:training]
 
-# --8<-- [start:pictures]
+# %%
 figure = Figure(figsize=(8, 10), layout="constrained")
 sweep, predictions = figure.subfigures(2, 1, height_ratios=[3, 4])
 axes = sweep.subplots()
@@ -80,5 +72,4 @@ for name, values in errors.items():
 axes.set(xlabel="saturation of the light", ylabel="test error (%)", ylim=(0, 100))
 axes.legend()
 draw_lit_predictions(predictions, models["offset-equivariant"], logarithms, images[test][0], labels[test][0])
-figure.savefig(output / "light.png", dpi=80)
-# --8<-- [end:pictures]
+figure.savefig("light.png", dpi=80)

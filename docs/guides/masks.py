@@ -1,8 +1,6 @@
 """Masks that turn with the picture: two U-Nets learn cells that touch, and see a picture and its turned copy."""
 
-# --8<-- [start:data]
-import pathlib
-import sys
+# %%
 
 import keras
 import numpy as np
@@ -16,7 +14,6 @@ from matplotlib.figure import Figure
 from keras_equivariant import zoo
 from keras_equivariant.losses import CrossentropyAndDice
 
-output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)
 SIDE = 48
 cells = drawn_cells.load()  # grey pictures of 72 to 120 pixels a side, and the number of the cell at each pixel
@@ -29,9 +26,8 @@ for _ in range(240):
     crop = slice(row, row + SIDE), slice(column, column + SIDE)
     images.append(standardise(cells.train.images[i][crop].astype("float32") / 255))
     classes.append(rims(cells.train.masks[i])[crop])  # 0 background, 1 inside of a cell, 2 its rim
-# --8<-- [end:data]
 
-# --8<-- [start:training]
+# %%
 shape = {"input_shape": (None, None, 1), "classes": 3, "depth": 2}
 models = {
     "p4m_unet": zoo.create("p4m_unet", filters=3, **shape),
@@ -47,10 +43,9 @@ for name, model in models.items():
         f"AP at IoU 0.5 {found['average_precision_50']:.1f} %, "
         f"when a picture turns {found['turn_change']:.3f} % of its pixels change"
     )
-# --8<-- [end:training]
 
 
-# --8<-- [start:pictures]
+# %%
 def numbered_like(mask, other):
     """The objects of a mask with the numbers of those of another that they cover most, for equal colours."""
     numbers = [np.bincount(other[mask == k], minlength=1) for k in range(1, mask.max() + 1)]
@@ -82,5 +77,4 @@ for axes, (name, model) in zip(rows, models.items(), strict=True):
     axes[4].set_xlabel(f"{100 * changed.mean():.1f} % of the pixels")
 for ax, title in zip(rows[0], ["picture", "its cells", "turned picture", "its cells", "what changed"], strict=True):
     ax.set_title(title)
-figure.savefig(output / "masks.png", dpi=80)
-# --8<-- [end:pictures]
+figure.savefig("masks.png", dpi=80)

@@ -1,17 +1,13 @@
 """Add a model to the zoo: a builder, its recipe, a run."""
 
-# --8<-- [start:builder]
+# %%
 import json
-import pathlib
-import sys
 
 import keras
 from keras_equivariant.zoo.registry import register
 
 from keras_equivariant import zoo
 from keras_equivariant.layers import CosetPooling, GroupConv2D
-
-output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
 
 @register
@@ -25,11 +21,10 @@ def tiny_p4(input_shape=(28, 28, 1), classes=10, filters=8, name="tiny_p4"):
 
 
 print(f"{zoo.list_models('tiny*')}: {zoo.create('tiny_p4').count_params():,} parameters")
-# --8<-- [end:builder]
 
-# --8<-- [start:recipe]
-from keras_equivariant.training.recipes import Recipe  # noqa: E402
-from keras_equivariant.training.runs.fit import fit  # noqa: E402
+# %%
+from keras_equivariant.training.recipes import Recipe
+from keras_equivariant.training.runs.fit import fit
 
 recipe = Recipe(
     name="tiny_digits",
@@ -42,6 +37,5 @@ recipe = Recipe(
     augmentation=("rotate",),
     evaluation="rotations",
 )
-run, metrics = fit(recipe, output / "tiny_p4")
+run, metrics = fit(recipe, "tiny_p4")
 print(json.dumps(metrics, indent=2))
-# --8<-- [end:recipe]

@@ -1,8 +1,6 @@
 """Make your CNN rotation-equivariant: two networks that differ in three lines, on digits that nobody turned."""
 
-# --8<-- [start:data]
-import pathlib
-import sys
+# %%
 
 import keras
 import numpy as np
@@ -13,15 +11,13 @@ from sklearn.datasets import load_digits
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 
-output = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 keras.utils.set_random_seed(0)
 digits = load_digits()
 images, labels = (digits.images[..., None] / 16).astype("float32"), digits.target
 train, test = slice(0, 1200), slice(1200, None)
-# --8<-- [end:data]
 
 
-# --8<-- [start:models]
+# %%
 def ordinary():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(32, 3, activation="relu")(inputs)
@@ -39,10 +35,7 @@ def equivariant():
     return keras.Model(inputs, keras.layers.Dense(10)(x))
 
 
-# --8<-- [end:models]
-
-
-# --8<-- [start:training]
+# %%
 def fit(model):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.005), loss, metrics=["accuracy"])
@@ -59,9 +52,8 @@ for name, model in models.items():
         f"turned by 90, 180, 270 degrees {errors[1]:.1f}, {errors[2]:.1f}, {errors[3]:.1f} %, "
         f"equivariance error {equivariance_error(model, images[test], 'p4'):.0e}"
     )
-# --8<-- [end:training]
 
-# --8<-- [start:pictures]
+# %%
 shown = np.argmax(labels[test] == 4)
 image, model = images[test][shown], models["equivariant"]
 figure = Figure(figsize=(9, 14), layout="constrained")
@@ -70,5 +62,4 @@ rotations = {90 * turns: np.rot90(image, turns) for turns in range(4)}
 draw_rotated_predictions(predictions, model, lambda x: x, rotations, label=4)
 draw_feature_maps(maps, model, "lifting", image)
 draw_filters(filters, model.get_layer("lifting"))
-figure.savefig(output / "rotations.png", dpi=80)
-# --8<-- [end:pictures]
+figure.savefig("rotations.png", dpi=80)
