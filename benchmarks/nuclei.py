@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras_equivariant.training.data.masked_folder import find_pairs, read_pairs
 from keras_equivariant.training.files import replacing
-from keras_equivariant.training.input.preprocessing import fit_preprocessing
+from keras_equivariant.training.input.preprocessing import StandardiseEach, of_picture
 from keras_equivariant.training.tasks.segmentation import objects
 from keras_equivariant.training.tasks.segmentation.crops import Crops, training_batches
 from keras_equivariant.training.tasks.segmentation.tiles import scores
@@ -63,9 +63,9 @@ def train(way, pictures, filters, steps, seed):
     """A trained network, its preprocessing, and the seconds that a step took."""
     keras.utils.set_random_seed(seed)
     model = create(way, filters)
-    images = [np.pad(image, _missing(image), mode="reflect") for image in pictures.images]
-    classes = [np.pad(objects.rims(mask), _missing(mask), constant_values=-1) for mask in pictures.masks]
-    prepare = fit_preprocessing("standardise", (image[None].astype("float32") / 255 for image in images[:100]))
+    images = [np.pad(image, missing(image, SIZE), mode="reflect") for image in pictures.images]
+    classes = [np.pad(objects.rims(mask), missing(mask, SIZE), constant_values=-1) for mask in pictures.masks]
+    prepare = StandardiseEach()
     augmentation = ("square_symmetries",) if "copies" in way else ()
     batches = training_batches(Crops(images, classes, SIZE), prepare, augmentation, BATCH, seed, 0, steps + 1)
     schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
@@ -79,16 +79,15 @@ def train(way, pictures, filters, steps, seed):
     return model, prepare, (time.process_time() - start) / steps
 
 
-def _missing(array):
+def missing(array, crop):
     """How much to pad on each side, so that a crop fits."""
-    return [(0, max(side - size, 0)) for size, side in zip(array.shape[:2], SIZE, strict=True)] + [(0, 0)] * (
-        array.ndim - 2
-    )
+    more = [(0, max(side - size, 0)) for size, side in zip(array.shape[:2], crop, strict=True)]
+    return more + [(0, 0)] * (array.ndim - 2)
 
 
 def logarithms(model, image, prepare, views):
     """Logarithms of the probabilities of each pixel; with views, of their mean over the eight turned pictures."""
-    group = get_symmetry("p4m")
+    group, prepare = get_symmetry("p4m"), of_picture(prepare, [image[None]])
     elements = range(group.order) if views else [0]
     total = 0.0
     for element in elements:
@@ -182,7 +181,8 @@ def main():
     parser.add_argument("--tested", type=int, default=24, help="pictures to test on")
     parser.add_argument("--output", default="nuclei", metavar="STEM")
     arguments = parser.parse_args()
-    settings = {name: getattr(arguments, name) for name in ("steps", "filters", "tested")}
+    settings = {"preprocessing": "standardise_each"}
+    settings |= {name: getattr(arguments, name) for name in ("steps", "filters", "tested")}
     path = pathlib.Path(arguments.output + ".json")
     stored = json.loads(path.read_text()) if path.exists() else {"settings": settings, "rows": []}
     if stored["settings"] != settings:

@@ -31,6 +31,7 @@ RECIPES = [
         name="nuclei",
         description="The p4m U-Net finds the nuclei of cells under the microscope",
         model_arguments={"input_shape": (128, 128, 3)},
+        preprocessing="standardise_each",  # dark pictures from fluorescence beside bright ones
         dataset="masked_folder",
         epochs=10,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 3e-3}},

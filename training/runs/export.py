@@ -12,7 +12,12 @@ from keras_equivariant.training.export.formats import check_path, export
 from keras_equivariant.training.export.quantise import quantise
 from keras_equivariant.training.files import write_json
 from keras_equivariant.training.input.coloured_light import StandardisedLogRGB
-from keras_equivariant.training.input.preprocessing import Preprocessing, Standardise, StandardiseFeatures
+from keras_equivariant.training.input.preprocessing import (
+    Preprocessing,
+    Standardise,
+    StandardiseEach,
+    StandardiseFeatures,
+)
 from keras_equivariant.training.input.zca import CONTRAST, ContrastZca
 from keras_equivariant.training.model.network import in_float32
 from keras_equivariant.training.runs.finished import FinishedRun, load_run
@@ -155,6 +160,8 @@ def _preprocess(preprocess: Preprocessing, x: Any) -> Any:
     if isinstance(preprocess, Standardise):
         scale = 1 / np.asarray(preprocess.deviation)
         return keras.layers.Rescaling(scale.tolist(), (-np.asarray(preprocess.mean) * scale).tolist())(x)
+    if isinstance(preprocess, StandardiseEach):
+        return keras.layers.LayerNormalization((1, 2), preprocess.epsilon, center=False, scale=False)(x)
     if isinstance(preprocess, StandardiseFeatures):
         mean, variance = np.asarray(preprocess.mean), np.square(preprocess.deviation)
         return keras.layers.Normalization(axis=(1, 2, 3), mean=mean.tolist(), variance=variance.tolist())(x)

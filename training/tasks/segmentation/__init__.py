@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
-from keras_equivariant.training.input.preprocessing import Unchanged, fit_preprocessing
+from keras_equivariant.training.input.preprocessing import fit_preprocessing, of_picture
 from keras_equivariant.training.model.network import create_network
 from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.tasks.own import DATASET, OwnPictures, Wishes
@@ -17,6 +17,7 @@ from keras_equivariant.training.tasks.segmentation import objects, own
 from keras_equivariant.training.tasks.segmentation.crops import IGNORED, Crops, training_batches
 from keras_equivariant.training.tasks.segmentation.evaluation import evaluate, predict_masks
 from keras_equivariant.training.tasks.segmentation.pictures import draw_report, overlay
+from keras_equivariant.training.tasks.segmentation.tiles import scaled, strips
 from keras_equivariant.training.tasks.task import Batches, Curve, Figure, Labels, Part, Prediction, Prepare, Rows, Task
 from matplotlib.figure import FigureBase
 from skimage.measure import regionprops_table
@@ -39,7 +40,7 @@ class Segmentation(Task[Segmented]):
     """
 
     name = "segmentation"
-    preprocessings = ("standardise",)
+    preprocessings = ("standardise", "standardise_each")
     reads = frozenset({"augmentation", "fitted_images", "validation"})
     figures = {
         "dice": Figure("Dice (%)"),
@@ -105,13 +106,14 @@ class Segmentation(Task[Segmented]):
         self, recipe: Recipe, part: Part, preprocess: Prepare, epoch: int, workers: tuple[int, int] = (1, 0)
     ) -> Batches:
         how = (recipe.augmentation, recipe.batch_size, recipe.seed)
-        return training_batches(part.train, preprocess or Unchanged(), *how, epoch, recipe.steps_per_epoch)
+        return training_batches(part.train, preprocess, *how, epoch, recipe.steps_per_epoch)
 
     def validation(self, recipe: Recipe, part: Part, preprocess: Prepare) -> Batches | None:
         if part.validation is None:
             return None
         images, classes = part.validation.central(len(part.validation.images))
-        images = np.asarray((preprocess or Unchanged())(images.astype("float32") / 255))
+        prepare = (of_picture(preprocess, map(scaled, strips(image))) for image in part.validation.images)
+        images = np.stack([of_one(crop) for of_one, crop in zip(prepare, scaled(images), strict=True)])
         return tf.data.Dataset.from_tensor_slices((images, classes)).batch(recipe.batch_size)
 
     def examples(self, data: Segmented, count: int, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +138,7 @@ class Segmentation(Task[Segmented]):
         """The share of each class, or the number of objects, with a mask and a table of the objects."""
         names = labels or [str(k) for k in range(model.output_shape[-1])]
         instances = model.output_shape[-1] > len(names)
-        prepare = _Scaled(preprocess or Unchanged(), model.input_shape[-1] == 1)
+        prepare = _Scaled.of(image, model.input_shape[-1] == 1, preprocess)
         report = _show_progress if image.shape[0] * image.shape[1] >= _LARGE else None
         classes, found = predict_masks(model, image, prepare, instances, report)
         # Not `bincount`, which would need eight bytes for each pixel.
@@ -163,13 +165,22 @@ class Segmentation(Task[Segmented]):
 class _Scaled:
     """What is done to a tile of a picture: a large one is never in memory as floats."""
 
-    preprocess: Any
     grey: bool
+    preprocess: Any = None
+
+    @classmethod
+    def of(cls, image: np.ndarray, grey: bool, preprocess: Prepare) -> "_Scaled":
+        """What is done to the tiles of a picture."""
+        return cls(grey, of_picture(preprocess, map(cls(grey).pixels, strips(image))))
 
     def __call__(self, part: np.ndarray) -> Any:
         """Prepares a part of a picture in bytes, or of one between 0 and 1."""
-        pixels = part / np.float32(255) if part.dtype == np.uint8 else part
-        return self.preprocess(pixels.mean(axis=-1, keepdims=True, dtype="float32") if self.grey else pixels)
+        return self.preprocess(self.pixels(part))
+
+    def pixels(self, part: np.ndarray) -> np.ndarray:
+        """A part of a picture between 0 and 1, with the channels of the network."""
+        pixels = scaled(part)
+        return pixels.mean(axis=-1, keepdims=True, dtype="float32") if self.grey else pixels
 
 
 def _crop_size(recipe: Recipe) -> tuple[int, int]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from keras_equivariant.training.input.pipelines import Transforms
+from keras_equivariant.training.input.preprocessing import StandardiseEach, Unchanged, of_picture
+from keras_equivariant.training.tasks.segmentation.tiles import scaled, strips
 
 IGNORED = -1  # the class of pixels that count for nothing: what comes in from outside when a crop is turned
 _ANCHORS = 20_000  # pixels of each class that crops may be drawn around
@@ -72,27 +74,37 @@ def training_batches(
     Raises:
         ValueError: If an augmentation is unknown, or cannot move masks.
     """
-    transforms = Transforms(augmentation, preprocess, "mask", IGNORED)
+    each = isinstance(preprocess, StandardiseEach)
+    transforms = Transforms(augmentation, Unchanged() if each else preprocess or Unchanged(), "mask", IGNORED)
+    prepare = [of_picture(preprocess, map(scaled, strips(image))) for image in crops.images] if each else []
+    means, deviations = (np.array([getattr(p, name) for p in prepare], "float32") for name in ("mean", "deviation"))
     anchors = _anchors(crops)
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         epoch = initial_epoch
         while True:
             rng = np.random.default_rng([seed, epoch])
             for batch in range(steps or len(crops) // batch_size):
-                images, classes = zip(*(_draw(rng, crops, anchors) for _ in range(batch_size)), strict=True)
-                yield np.stack(images), np.stack(classes), np.array([seed, (epoch << 32) + batch])
+                places = [_draw(rng, crops, anchors) for _ in range(batch_size)]
+                images, classes = zip(*(crops.cut(*place) for place in places), strict=True)
+                pictures = np.array([picture for picture, *_ in places])
+                yield np.stack(images), np.stack(classes), np.array([seed, (epoch << 32) + batch]), pictures
             epoch += 1
 
-    def transformed(images: Any, classes: Any, key: Any) -> tuple[Any, Any]:
+    def transformed(images: Any, classes: Any, key: Any, pictures: Any) -> tuple[Any, Any]:
         _, drawn = transforms.draw(key, batch_size)
-        return transforms.after(transforms.before(images, drawn), drawn), transforms.moved(classes, drawn)
+        images = transforms.before(images, drawn)
+        if each:
+            mean, deviation = (tf.gather(values, pictures)[:, None, None] for values in (means, deviations))
+            images = (images - mean) / deviation
+        return transforms.after(images, drawn), transforms.moved(classes, drawn)
 
     shape = (batch_size, *crops.size)
     signature = (
         tf.TensorSpec((*shape, crops.images[0].shape[-1]), tf.uint8),
         tf.TensorSpec(shape, tf.int32),
         tf.TensorSpec((2,), tf.int64),
+        tf.TensorSpec((batch_size,), tf.int64),
     )
     return tf.data.Dataset.from_generator(batches, output_signature=signature).map(transformed).prefetch(2)
 
@@ -109,7 +121,8 @@ def _anchors(crops: Crops) -> list[np.ndarray]:
     return [np.concatenate(found[value]) for value in sorted(found)]
 
 
-def _draw(rng: np.random.Generator, crops: Crops, anchors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _draw(rng: np.random.Generator, crops: Crops, anchors: list[np.ndarray]) -> tuple[int, int, int]:
+    """The number of a picture, and the row and column of a crop of it."""
     sizes = np.array([image.shape[:2] for image in crops.images])
     if rng.random() < _BY_CLASS:
         among = anchors[rng.integers(len(anchors))]
@@ -120,4 +133,4 @@ def _draw(rng: np.random.Generator, crops: Crops, anchors: list[np.ndarray]) -> 
         places = (sizes - crops.size + 1).prod(axis=1)
         picture = rng.choice(len(places), p=places / places.sum())
         corner = rng.integers(0, sizes[picture] - crops.size + 1)
-    return crops.cut(picture, *corner)
+    return int(picture), *map(int, corner)

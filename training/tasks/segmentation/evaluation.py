@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras_equivariant.training.data.masks import MaskedPictures
+from keras_equivariant.training.input.preprocessing import of_picture
 from keras_equivariant.training.tasks.segmentation import objects
-from keras_equivariant.training.tasks.segmentation.tiles import scores_by_strips
+from keras_equivariant.training.tasks.segmentation.tiles import scaled, scores_by_strips, strips
 
 from keras_equivariant.equivariance import transform_image
 from keras_equivariant.metrics import AveragePrecision, Dice, IntersectionOverUnion
@@ -42,7 +43,8 @@ def predict_masks(
     size = image.shape[:2]
     classes = np.zeros(size, "uint8")
     height = np.zeros(size, "float32") if instances else None
-    for rows, scores in scores_by_strips(model, image, preprocess):
+    prepare = of_picture(preprocess, map(scaled, strips(image)))
+    for rows, scores in scores_by_strips(model, image, prepare):
         classes[rows] = scores.argmax(axis=-1) if height is None else objects.parts(scores)
         if height is not None:
             height[rows] = scores[..., objects.RIM] - scores[..., objects.INSIDE]
@@ -76,7 +78,7 @@ def evaluate(
     dice, iou = (metric(len(names), ignore_class=-1, sparse_y_pred=True) for metric in (Dice, IntersectionOverUnion))
     precision = AveragePrecision()
     for image, mask in zip(pictures.images, pictures.masks, strict=True):
-        classes, found = predict_masks(model, _scaled(image), preprocess, instances)
+        classes, found = predict_masks(model, scaled(image), preprocess, instances)
         true = (mask > 0).astype("int32") if instances else mask.astype("int32")
         for metric in (dice, iou):
             metric.update_state(true[None], classes[None].astype("int32"))
@@ -104,7 +106,7 @@ def evaluate(
 def turn_change(model: keras.Model, images: Any, preprocess: Any, instances: bool) -> float:
     """Percent of pixels whose class is another when a picture turns or is mirrored, over all ways but staying."""
     changed, count = 0, 0
-    for image in map(_scaled, images):
+    for image in map(scaled, images):
         classes, _ = predict_masks(model, image, preprocess, instances)
         for element in range(1, get_symmetry(_SYMMETRY).order):
             turned = transform_image(image[None], _SYMMETRY, element)[0]
@@ -112,7 +114,3 @@ def turn_change(model: keras.Model, images: Any, preprocess: Any, instances: boo
             expected = transform_image(classes[None, ..., None], _SYMMETRY, element)[0, ..., 0]
             changed, count = changed + int((found != expected).sum()), count + found.size
     return 100 * changed / count
-
-
-def _scaled(image: np.ndarray) -> np.ndarray:
-    return image.astype("float32") / 255

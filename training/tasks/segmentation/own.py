@@ -138,6 +138,7 @@ def _recipe(wishes: Wishes, data: Segmented, meaning: Meaning, side: int) -> tup
     recipe = dataclasses.replace(
         start(name, arguments, wishes),
         task="segmentation",
+        preprocessing="standardise_each",
         epochs=epochs,
         batch_size=batch,
         patience=patience,

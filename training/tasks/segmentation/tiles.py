@@ -59,6 +59,16 @@ def scores(model: keras.Model, image: np.ndarray, preprocess: Any = None) -> np.
     return np.concatenate([strip for _, strip in scores_by_strips(model, image, preprocess)])
 
 
+def strips(image: np.ndarray) -> Iterator[np.ndarray]:
+    """A picture in parts `(1, rows, width, channels)`."""
+    return (image[None, top : top + SIDE] for top in range(0, len(image), SIDE))
+
+
+def scaled(pixels: np.ndarray) -> np.ndarray:
+    """Bytes as floats between 0 and 1; floats as they are."""
+    return pixels / np.float32(255) if pixels.dtype == np.uint8 else pixels
+
+
 def reach(model: keras.Model) -> tuple[int, int]:
     """How many pixels away a pixel's scores depend on, at most, and what number the size of a picture must divide by.
 
