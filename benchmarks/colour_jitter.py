@@ -15,10 +15,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from keras_equivariant.training.input.batches import lit_batches
-from keras_equivariant.training.input.coloured_light import wrong_predictions
 from keras_equivariant.training.recipes import get_recipe, with_jitter
 from keras_equivariant.training.runs.fit import build
 from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.classification.errors import wrong_predictions
 
 AMOUNTS = [
     (0.0, 0.0, 0.0, 0.0),

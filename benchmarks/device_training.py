@@ -12,11 +12,11 @@ import numpy as np
 from keras_equivariant.training.data import arrays
 from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.input.batches import lit_batches, test_batches
-from keras_equivariant.training.input.coloured_light import wrong_predictions
 from keras_equivariant.training.input.device import TrainingBatches
 from keras_equivariant.training.input.preprocessing import fit_preprocessing
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.tasks.classification.errors import wrong_predictions
 
 from keras_equivariant import zoo
 

@@ -195,7 +195,7 @@ PROGRAM = """
 import sys
 sys.modules.update({"tensorflow": None, "tensorflow_datasets": None})  # to import them raises an error
 import keras, numpy as np
-from keras_equivariant.training.input import coloured_light
+from keras_equivariant.training.tasks.classification import errors
 from keras_equivariant.training.input.preprocessing import fit_preprocessing
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs.finished import load_run
@@ -206,7 +206,7 @@ images = np.load(folder + "/images.npy")
 found = {name: fit_preprocessing(name, images)(images) for name in names.split(",")}
 assert all(isinstance(value, np.ndarray) for value in found.values())
 np.savez(folder + "/preprocessed.npz", **found)
-coloured_light.SATURATIONS = (0.0, 0.9)
+errors.SATURATIONS = (0.0, 0.9)
 small = {"filters": 3} if recipe == "rotated_digits" else {"blocks": 1}
 model = "z2cnn" if recipe == "rotated_digits" else None
 recipe = get_recipe(recipe, model=model, model_arguments=small, batch_size=20, steps_per_epoch=2, epochs=2)

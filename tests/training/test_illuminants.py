@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 from helpers import relative_error
 from keras_equivariant.training.data.images import LabelledImages, Split
-from keras_equivariant.training.input import augmentations, coloured_light
+from keras_equivariant.training.input import augmentations, batches, coloured_light
 from keras_equivariant.training.input.augmentations import get_augmentation
 from keras_equivariant.training.input.preprocessing import fit_preprocessing
 from keras_equivariant.training.recipes import get_recipe, with_jitter
+from keras_equivariant.training.tasks.classification import errors
 from keras_equivariant.training.tasks.classification.evaluation import get_evaluation
 
 from keras_equivariant import zoo
@@ -86,19 +87,19 @@ def test_an_offset_equivariant_network_errs_alike_under_any_light():
     data = LabelledImages(Split(x, labels), Split(x, labels), 4)
     found = get_evaluation("saturations").test(model, data, preprocess)
     assert found["test_error"] == 25
-    assert list(found["test_error_by_saturation"]) == [str(s) for s in coloured_light.SATURATIONS]
+    assert list(found["test_error_by_saturation"]) == [str(s) for s in errors.SATURATIONS]
     assert {found["test_error_by_saturation"][s] for s in ("0.0", "0.5", "0.9")} == {25}
     assert "adapted_error_by_saturation" not in found
 
 
 def test_bytes_and_floats_are_lit_alike():
     x = (255 * images(4)).astype("uint8")
-    batches = [
-        next(iter(coloured_light.lit_batches(Split(v, np.arange(4)), lambda images: images, 4, 0.5)))[0]
+    lit = [
+        next(iter(batches.lit_batches(Split(v, np.arange(4)), lambda images: images, 4, 0.5)))[0]
         for v in (x, x.astype("float32") / 255)
     ]
-    assert relative_error(*batches) < 1e-6
-    assert relative_error(batches[0], x / 255) > 0.1
+    assert relative_error(*lit) < 1e-6
+    assert relative_error(lit[0], x / 255) > 0.1
 
 
 def test_an_ordinary_model_in_an_adapter():

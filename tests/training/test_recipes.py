@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from keras_equivariant.training.data import list_datasets, rotated_mnist
 from keras_equivariant.training.data.streamed import StreamedSplit
-from keras_equivariant.training.input import coloured_light
 from keras_equivariant.training.input.pipelines import training_batches
 from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings
 from keras_equivariant.training.model.optimizer import build_optimizer
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes
 from keras_equivariant.training.tasks import get_task
+from keras_equivariant.training.tasks.classification import errors
 from keras_equivariant.training.tasks.classification.evaluation import evaluate, list_evaluations
 from made_up_data import prepare_cifar10, prepare_imagenet, prepare_mnist
 from runs import compiled_model
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def little_to_test(monkeypatch):
-    monkeypatch.setattr(coloured_light, "SATURATIONS", (0.0, 1.0))
+    monkeypatch.setattr(errors, "SATURATIONS", (0.0, 1.0))
     monkeypatch.setattr(rotated_mnist, "_TRAIN", 40)
     monkeypatch.setattr(rotated_mnist, "_TEST", 20)
 

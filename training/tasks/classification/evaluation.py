@@ -8,12 +8,16 @@ import keras
 import numpy as np
 from keras_equivariant.training.data.images import LabelledImages
 from keras_equivariant.training.input.batches import TEST_ANGLES, rotated_batches, test_batches
-from keras_equivariant.training.input.coloured_light import counted, test_saturations, wrong_predictions
 from keras_equivariant.training.input.preprocessing import Preprocessing
+from keras_equivariant.training.tasks.classification.errors import (
+    BATCH_SIZE,
+    counted,
+    test_saturations,
+    wrong_predictions,
+)
 
 from keras_equivariant.equivariance import equivariance_error
 
-BATCH_SIZE = 500
 _INVARIANCE_IMAGES = 500
 _SHOWN_CLASSES = 12  # so many columns of a confusion matrix are printed
 
