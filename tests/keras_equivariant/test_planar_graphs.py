@@ -2,9 +2,8 @@
 
 import keras
 import pytest
-from helpers import ALL_CASES, random_array, randomise, relative_error, run_python
+from helpers import ALL_CASES, random_array, randomise, relative_error
 
-from keras_equivariant import zoo
 from keras_equivariant.activations import Logistic, sparsemax
 from keras_equivariant.constraints import OffsetProjection
 from keras_equivariant.layers import (
@@ -159,19 +158,6 @@ def test_computes_the_same_without_our_classes(build):
     assert relative_error(flatten(planar(inputs)), flatten(model(inputs))) < 1e-5
     assert not holds_ours(planar)
     assert [output.shape for output in planar.outputs] == [output.shape for output in model.outputs]
-
-
-@pytest.mark.parametrize("name", ["offset_resnet20", "p4_offset_resnet20"])
-def test_loaded_models(name, tmp_path, tensorflow_backend):
-    """Keras goes on with its names where it is; in a new process it begins anew."""
-    zoo.create(name).save(tmp_path / "model.keras")
-    code = """
-import sys, keras
-from keras_equivariant.planar import to_planar
-planar = to_planar(keras.models.load_model(sys.argv[1]))
-print(planar.count_params())
-"""
-    assert int(run_python(code, tmp_path / "model.keras")) > 0
 
 
 def test_names_are_those_of_the_layers_and_the_same_each_time():

@@ -58,24 +58,6 @@ def test_networks_compute_the_same_in_every_runtime(tmp_path, name, file_format,
     assert export(saved, tmp_path / NAMES[file_format], file_format, x, expected) <= 1e-4
 
 
-@pytest.mark.parametrize("planar", [False, True])
-def test_a_saved_model_needs_tensorflow_alone(tmp_path, planar, tensorflow_backend):
-    model = small_network("p4m_all_cnn_c")
-    x = random_array(3, *model.input_shape[1:])
-    export(to_planar(model) if planar else model, tmp_path / "served", "saved_model", x)
-    np.save(tmp_path / "x.npy", x)
-    code = """
-import sys
-for module in ("keras", "keras_equivariant"):
-    sys.modules[module] = None  # makes its import fail
-import numpy as np, tensorflow as tf
-served = tf.saved_model.load(sys.argv[1] + "/served")
-np.save(sys.argv[1] + "/y.npy", served.serve(np.load(sys.argv[1] + "/x.npy")))
-"""
-    run_python(code, tmp_path)
-    assert relative_error(np.load(tmp_path / "y.npy"), model(x)) < 1e-5
-
-
 @pytest.mark.parametrize("backend, written", [("tensorflow", True), ("jax", True), ("torch", False)])
 def test_a_fit_on_pytorch_writes_no_saved_model(backend, written, monkeypatch):
     pytest.importorskip("tensorflow")

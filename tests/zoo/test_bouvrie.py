@@ -4,7 +4,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, random_array, run_python, to_numpy
+from helpers import COMPILES, random_array, to_numpy
 
 from keras_equivariant import zoo
 from keras_equivariant.activations import ScaledTanh
@@ -72,34 +72,6 @@ def test_training(name):
     x, labels = random_array(8, 16, 16, 1), np.arange(8)
     losses = [float(model.train_on_batch(x, labels)) for _ in range(8)]
     assert losses[-1] < 0.9 * losses[0]
-
-
-def test_saved_models_in_a_fresh_process(tmp_path, tensorflow_backend):
-    variants = {
-        "plain": {},
-        "sparsemax": {"mixing": "sparsemax"},
-        "softmax": {"mixing": "softmax", "mixing_regularizer": "l1"},
-    }
-    x = random_array(3, 28, 28, 1)
-    rng = np.random.default_rng(0)
-    for name, arguments in variants.items():
-        model = zoo.bouvrie_cnn(**arguments)
-        model.set_weights([rng.normal(size=weight.shape, scale=0.3) for weight in model.get_weights()])
-        model.compile(LayerwiseSGD(0.01, {"dense_1": 0.5}), SparseHalvedSquaredError())
-        np.savez(tmp_path / f"{name}.npz", x=x, y=to_numpy(model(x)))
-        model.save(tmp_path / f"{name}.keras")
-        model.export(tmp_path / name, verbose=False)
-    code = """
-import sys, keras, keras_equivariant, numpy as np, tensorflow as tf
-for path in sys.argv[1:]:
-    xy = np.load(path + ".npz")
-    model = keras.models.load_model(path + ".keras")
-    assert model.loss.low == -1 and model.optimizer.layer_rates == {"dense_1": 0.5}
-    loaded = tf.saved_model.load(path)
-    print(max(np.abs(np.asarray(f(xy["x"])) - xy["y"]).max() / np.abs(xy["y"]).max() for f in (model, loaded.serve)))
-"""
-    errors = run_python(code, *[tmp_path / name for name in variants]).split()
-    assert len(errors) == len(variants) and max(map(float, errors)) < 1e-6
 
 
 def test_mixed_precision():

@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import cases, random_array, run_python, to_numpy
+from helpers import cases, random_array
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
@@ -87,22 +87,6 @@ def test_every_argument_of_a_builder_is_used(name):
         assert not any(
             isinstance(layer, keras.layers.Dropout) for layer in small(name, dropout=0, input_dropout=0).layers
         )
-
-
-@pytest.mark.parametrize("name", ["p4m_resnet44"])
-def test_saved_models_in_a_fresh_process(name, tmp_path, tensorflow_backend):
-    model = small(name, downsampling="centred", head="oriented")
-    x = random_array(3, 32, 32, 3)
-    np.save(tmp_path / "x.npy", x)
-    np.save(tmp_path / "y.npy", to_numpy(model(x)))
-    model.save(tmp_path / "model.keras")
-    code = """
-import sys, keras, numpy as np, keras_equivariant
-model = keras.models.load_model(sys.argv[1] + "/model.keras")
-x, y = np.load(sys.argv[1] + "/x.npy"), np.load(sys.argv[1] + "/y.npy")
-print(np.abs(np.asarray(model(x)) - y).max() / np.abs(y).max())
-"""
-    assert float(run_python(code, tmp_path)) < 1e-6
 
 
 def test_training():

@@ -66,6 +66,8 @@ def test_the_maps_of_the_paper(name):
     assert {layer.kernel_size for layer in linear} == {(4, 4)}
     normalisations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert len(normalisations) == 9, "all but the first and the last convolution"
+    rectifiers = [getattr(layer, "layer", layer) for layer in model.layers]
+    assert [one.negative_slope for one in rectifiers if isinstance(one, keras.layers.LeakyReLU)] == [0.2] * 6
     assert model.output_shape == (None, 64, 64, 3)
 
 

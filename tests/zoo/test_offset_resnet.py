@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, random_array, relative_error, run_python, to_numpy
+from helpers import COMPILES, random_array, relative_error, to_numpy
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
@@ -148,24 +148,6 @@ def test_the_ordinary_network_has_shortcuts_without_parameters():
     assert maps == [(32, 32, 16)] * 3 + [(16, 16, 32)] * 3 + [(8, 8, 64)] * 3
     widths = [layer.output.shape[-1] for layer in zoo.create("offset_resnet20").layers if isinstance(layer, OffsetReLU)]
     assert widths == [15] * 3 + [33] * 3 + [63] * 3
-
-
-def test_saved_models_in_a_fresh_process(tmp_path, tensorflow_backend):
-    model = create_with_random_weights("p4_offset_resnet20", blocks=1)
-    x = random_array(3, 32, 32, 3)
-    np.savez(tmp_path / "xy.npz", x=x, y=to_numpy(model(x)))
-    model.save(tmp_path / "model.keras")
-    model.export(tmp_path / "saved_model", verbose=False)
-    code = """
-import sys, numpy as np, tensorflow as tf
-xy = np.load(sys.argv[1] + "/xy.npz")
-served = tf.saved_model.load(sys.argv[1] + "/saved_model")
-assert not any(module.startswith("keras_equivariant") for module in sys.modules)
-import keras, keras_equivariant
-loaded = keras.models.load_model(sys.argv[1] + "/model.keras")
-print(max(np.abs(np.asarray(f(xy["x"])) - xy["y"]).max() / np.abs(xy["y"]).max() for f in (served.serve, loaded)))
-"""
-    assert float(run_python(code, tmp_path)) < 1e-5
 
 
 @pytest.mark.parametrize(

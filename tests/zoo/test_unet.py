@@ -109,6 +109,7 @@ def test_filters_depth_and_classes():
     widths = [layer.filters for layer in doubled.layers if isinstance(layer, GroupConv2D)]
     assert widths == [2, 2, 4, 4, 8, 8, 16, 16, 8, 8, 4, 4, 2, 2, 4]  # the last one before the mean
     assert doubled.output_shape == (None, 8, 8, 5)
+    assert [layer.reduction for layer in doubled.layers if hasattr(layer, "reduction")] == ["mean"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, random_array, run_python, to_numpy
+from helpers import COMPILES, random_array
 from networks import create_with_random_statistics
 
 from keras_equivariant import zoo
@@ -71,30 +71,6 @@ def test_the_maps_shrink_as_in_the_paper(name):
     model = zoo.create(name)
     heights = [layer.output.shape[1] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert heights == [26, 24, 10, 8, 6, 4, 1]
-
-
-def test_saved_models_in_a_fresh_process(tmp_path, tensorflow_backend):
-    x = random_array(3, 28, 28, 1)
-    np.save(tmp_path / "x.npy", x)
-    for name in TRAINABLE_PARAMETERS:
-        model = create_with_random_statistics(name)
-        np.save(tmp_path / f"{name}.npy", to_numpy(model(x)))
-        model.save(tmp_path / f"{name}.keras")
-        model.export(tmp_path / name, verbose=False)
-    code = """
-import sys, numpy as np, tensorflow as tf
-folder, *names = sys.argv[1:]
-x = np.load(folder + "/x.npy")
-served = [tf.saved_model.load(f"{folder}/{name}") for name in names]
-assert not any(module.startswith("keras_equivariant") for module in sys.modules)
-import keras, keras_equivariant
-loaded = [keras.models.load_model(f"{folder}/{name}.keras") for name in names]
-for model, name in zip([model.serve for model in served] + loaded, names * 2):
-    y, expected = np.asarray(model(x)), np.load(f"{folder}/{name}.npy")
-    print(np.abs(y - expected).max() / np.abs(expected).max())
-"""
-    errors = [float(error) for error in run_python(code, tmp_path, *TRAINABLE_PARAMETERS).split()]
-    assert len(errors) == 6 and max(errors) < 1e-6
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
