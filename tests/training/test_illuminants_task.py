@@ -109,7 +109,7 @@ def data_dir(tmp_path_factory):
 
 def test_a_network_for_each_fold(data_dir, tmp_path):
     with quickly("illuminants"), without_files() as exported:
-        run, metrics = fit(small_recipe("illuminants"), tmp_path / "light", data_dir=data_dir)
+        run, metrics = fit(small_recipe("illuminants", "colorchecker"), tmp_path / "light", data_dir=data_dir)
     assert metrics["images"] == COUNT
     assert metrics["median_error"] == metrics["errors"]["network"]["0.0"]["median"]
     assert metrics["equivariance_error"] < 1e-4
@@ -128,7 +128,7 @@ def test_a_network_for_each_fold(data_dir, tmp_path):
 
 @pytest.mark.parametrize("name", ["keras_equivariant>ReproductionAngularErrorLoss", "MeanSquaredError"])
 def test_the_loss_of_the_recipe_is_compiled(name, data_dir):
-    recipe = small_recipe("illuminants", loss={"class_name": name, "config": {}})
+    recipe = small_recipe("illuminants", "colorchecker", loss={"class_name": name, "config": {}})
     task = get_task("illuminants")
     data = task.load(recipe, data_dir)
     network, model = build(task, recipe, data, task.parts(data)[0])
