@@ -96,8 +96,8 @@ def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_back
         program = [programs / command[0], *command[1:]]
         assert run([*program, "--version"], tmp_path).split()[-1] == "0.1.0"
         assert "  p4cnn " in run([*program, "list"], tmp_path)
-        error = run([*program, "fit", "folder_regression", "--data-dir", "absent"], tmp_path, status=2)
-        assert error.startswith("keras-equivariant: error: ") and error.count("\n") == 1, error
+    error = run([*program, "fit", "folder_regression", "--data-dir", "absent"], tmp_path, status=2)
+    assert error.startswith("keras-equivariant: error: ") and error.count("\n") == 1, error
     code = "from keras_equivariant import training, zoo; print(zoo.__file__, zoo.create('p4cnn').count_params())"
     file, parameters = run([programs / "python", "-c", code], tmp_path).split()
     assert file.startswith(str(programs.parent)) and parameters == "24800"

@@ -29,7 +29,8 @@ def run(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("own")
     folder = write_classes(tmp_path / "my pictures", (("bars", 24), ("rings", 24), ("ä b", 9)))
     arguments = ["fit", "--data", str(folder), "--epochs", "2", "--output", str(tmp_path / "run")]
-    assert cli.main(arguments) == 0
+    with quickly():
+        assert cli.main(arguments) == 0
     return folder, tmp_path / "run", arguments
 
 
@@ -77,7 +78,8 @@ def test_a_finished_run_goes_on(run, tmp_path, capsys):
     draw(folder / "bars" / "later.png", 0, 123)
     try:
         longer = [*arguments[:-1], str(tmp_path / "run"), "--resume"]
-        assert cli.main([*longer, "--epochs", "3"]) == 0
+        with quickly(), without_files():
+            assert cli.main([*longer, "--epochs", "3"]) == 0
     finally:
         (folder / "bars" / "later.png").unlink()
     assert (tmp_path / "run" / "history.csv").read_text().startswith(before)

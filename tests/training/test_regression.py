@@ -15,6 +15,7 @@ from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.input.preprocessing import Standardise
 from keras_equivariant.training.model.network import computing_in
 from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.runs import fit as fitting
 from keras_equivariant.training.runs.finished import load_run
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.own import Wishes
@@ -22,6 +23,7 @@ from keras_equivariant.training.tasks.regression import own
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from PIL import Image
+from small_tasks import quickly
 
 TASK = get_task("regression")
 PREPROCESS = Standardise(mean=0.0, deviation=1.0)
@@ -42,7 +44,8 @@ def few_discs():
 @pytest.fixture(scope="module")
 def run(few_discs, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "discs"
-    assert cli.main(["fit", "drawn_discs", "--epochs", "2", "--batch-size", "20", "--output", str(path)]) == 0
+    with quickly():
+        assert cli.main(["fit", "drawn_discs", "--epochs", "2", "--batch-size", "20", "--output", str(path)]) == 0
     return path
 
 
@@ -133,6 +136,8 @@ def test_drawn_discs_are_counted_right(monkeypatch):
     assert set(data.train.labels[:, 0]) == set(range(7))
     assert data.train.labels[:, 1].std() > 0.01
     np.testing.assert_array_equal(drawn_discs.load().test.images, data.test.images)
+    monkeypatch.setattr(drawn_discs, "_NOISE", 0.2)
+    np.testing.assert_array_equal(drawn_discs.load().train.labels, data.train.labels, "numbers of what was drawn")
     assert not reads_folder("drawn_discs") and reads_folder("folder")
 
 
@@ -169,8 +174,8 @@ def test_the_commands_take_such_a_run(run, few_discs, tmp_path, capsys):
     np.testing.assert_allclose([float(row[name]) for name in ("discs", "dark")], exported[0], rtol=0.05, atol=0.02)
 
 
-def test_a_run_on_a_folder(tmp_path, capsys):
-    """Pictures of one grey each, which the number follows: a few epochs find more than a constant would."""
+def test_a_run_on_a_folder(tmp_path, monkeypatch, capsys):
+    """Pictures of one grey each, which the number follows."""
     folder = tmp_path / "mine"
     (folder / "images").mkdir(parents=True)
     lines = ["file,grey"]
@@ -181,8 +186,10 @@ def test_a_run_on_a_folder(tmp_path, capsys):
     how = ["--model", "p4cnn", "--epochs", "1", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
     assert cli.main(["fit", "folder_regression", *how]) == 2, "another model does not take these arguments"
     assert not (tmp_path / "run").exists()
-    how = ["--epochs", "3", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
-    assert cli.main(["fit", "folder_regression", *how]) == 0, capsys.readouterr().err
+    monkeypatch.setattr(fitting, "writes_saved_models", lambda: False)  # it takes longer than all the rest
+    how = ["--epochs", "1", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
+    with quickly():
+        assert cli.main(["fit", "folder_regression", *how]) == 0, capsys.readouterr().err
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["mean_absolute_error"] < 100
     assert list(metrics["mean_absolute_error_by_column"]) == ["grey"]
