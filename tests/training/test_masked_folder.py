@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 from keras_equivariant.training.data import drawn_cells
 from keras_equivariant.training.data.masked_folder import load_masked_folder, parse_palette
 from PIL import Image
@@ -192,3 +193,8 @@ def test_drawn_cells():
         np.testing.assert_array_equal(np.unique(mask), np.arange(mask.max() + 1))
         assert image[..., 0][mask > 0].mean() > image[..., 0][mask == 0].mean() + 30
     assert len({image.shape for image in data.train.images}) > 10
+    rng = np.random.default_rng(0)
+    for inside, shade in (drawn_cells._cell(rng, 60, 60) for _ in range(20)):
+        middle = scipy.ndimage.binary_erosion(inside, iterations=2)
+        if middle.any():
+            assert shade[inside & ~middle].mean() > shade[middle].mean(), "the rim is the brighter part"

@@ -132,6 +132,15 @@ def test_rare_classes_occur():
     assert np.mean(shown) > 0.12  # a sixth of the crops are drawn around it; anywhere, it would be in few
 
 
+def test_rare_classes_occur_anywhere_in_a_crop():
+    classes = np.zeros((60, 60), "int32")
+    classes[30, 30] = 1
+    crops = Crops([np.zeros((60, 60, 1), "uint8")], [classes], (6, 8))
+    batches = training_batches(crops, Unchanged(), (), 40, 0, steps=5)
+    places = [tuple(place) for _, shown in batches.take(5) for one in np.asarray(shown) for place in np.argwhere(one)]
+    assert len(places) > 30 and len(set(places)) > 20
+
+
 @pytest.mark.parametrize("size", [(40, 52), (41, 52), (33, 47)])
 @pytest.mark.parametrize("side, blended", [(16, 4), (11, 3), (20, 0)])
 def test_the_tiling_changes_nothing(model, size, side, blended):
