@@ -59,7 +59,7 @@ def create(way, filters):
     return zoo.create("unet", filters=[round(filters * 8**0.5 * 2**level) for level in range(4)], **arguments)
 
 
-def train(way, pictures, filters, steps, seed):
+def train(way, pictures, filters, steps, rate, seed):
     """A trained network, its preprocessing, and the seconds that a step took."""
     keras.utils.set_random_seed(seed)
     model = create(way, filters)
@@ -68,7 +68,7 @@ def train(way, pictures, filters, steps, seed):
     prepare = StandardiseEach()
     augmentation = ("square_symmetries",) if "copies" in way else ()
     batches = training_batches(Crops(images, classes, SIZE), prepare, augmentation, BATCH, seed, 0, steps + 1)
-    schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
     model.compile(keras.optimizers.Adam(schedule), CrossentropyAndDice(ignore_class=-1), jit_compile=False)
     batches = iter(batches)
     model.train_on_batch(*next(batches))  # compiles
@@ -136,7 +136,7 @@ def run(arguments, rows, save):
                 steps = arguments.steps
                 if way == SAME_TIME:
                     steps = round(steps * seconds["p4m"] / seconds["ordinary, copies"])
-                model, prepare, seconds[way] = train(way, chosen, arguments.filters, steps, seed)
+                model, prepare, seconds[way] = train(way, chosen, arguments.filters, steps, arguments.rate, seed)
                 row = {"pictures": len(chosen), "seed": seed, "steps": steps, "seconds_a_step": round(seconds[way], 3)}
                 row["parameters"] = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
                 for views in (False, True) if "copies" in way else (False,):
@@ -175,6 +175,7 @@ def main():
     parser.add_argument("--pictures", type=int, nargs="+", default=[4, 16, 64, 0], help="0 for all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=1e-2, help="of Adam, falling to zero along half a cosine")
     parser.add_argument(
         "--filters", type=int, default=4, help="of the network on p4m; the other has as many parameters"
     )
@@ -182,7 +183,7 @@ def main():
     parser.add_argument("--output", default="nuclei", metavar="STEM")
     arguments = parser.parse_args()
     settings = {"preprocessing": "standardise_each"}
-    settings |= {name: getattr(arguments, name) for name in ("steps", "filters", "tested")}
+    settings |= {name: getattr(arguments, name) for name in ("steps", "rate", "filters", "tested")}
     path = pathlib.Path(arguments.output + ".json")
     stored = json.loads(path.read_text()) if path.exists() else {"settings": settings, "rows": []}
     if stored["settings"] != settings:

@@ -119,7 +119,7 @@ def main():
     parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--filters", type=int, default=4)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--json")
