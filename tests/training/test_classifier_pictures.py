@@ -53,6 +53,18 @@ def test_an_image_in_all_orientations():
     assert NAMES[2] in figure.get_suptitle()
 
 
+def test_of_many_classes_its_own_is_shown():
+    inputs = keras.Input((8, 8, 1))
+    scores = keras.layers.Dense(12, kernel_initializer="zeros")(keras.layers.GlobalAveragePooling2D()(inputs))
+    model = keras.Model(inputs, scores)
+    model.layers[-1].bias.assign(np.arange(12, dtype="float32"))
+    figure = Figure()
+    draw_oriented_predictions(figure, model, Unchanged(), np.zeros((8, 8, 1), "float32"), 1)
+    for chart in figure.axes[8:]:
+        assert [label.get_text() for label in chart.get_xticklabels()] == ["1", *map(str, range(3, 12))]
+        assert to_hex(chart.patches[0].get_facecolor()) == ORANGE
+
+
 def test_filters_and_feature_maps():
     inputs = keras.Input((8, 8, 1))
     outputs = GroupConv2D(2, 3, "p4", name="lifting")(inputs)

@@ -81,7 +81,7 @@ def draw_rotated_predictions(
         names: Names of the classes, or `None` for their numbers.
     """
     shown = names[label] if names else label
-    figure.suptitle(f"One test image of class {shown} in {len(images)} rotations: the predicted probabilities")
+    figure.suptitle(f"One test image of class {shown} (orange) in {len(images)} rotations: the predicted probabilities")
     titles = [f"{angle} degrees" for angle in images]
     _draw_predictions(figure, model, preprocess, np.stack(list(images.values())), titles, label, names)
 
@@ -106,7 +106,7 @@ def draw_oriented_predictions(
         for mirrored in (False, True)
         for turns in range(4)
     }
-    figure.suptitle(f"One test image of class {names[label] if names else label} in all orientations")
+    figure.suptitle(f"One test image of class {names[label] if names else label} (orange) in all orientations")
     _draw_predictions(figure, model, preprocess, np.stack(list(seen.values())), list(seen), label, names)
 
 
@@ -136,7 +136,7 @@ def draw_lit_predictions(
     hues = np.full(1, hue, "float32")
     lit = np.concatenate([_to_numpy(light(image[None].astype("float32"), hue=hues)) for light in lights])
     shown = names[label] if names else label
-    figure.suptitle(f"One test image of class {shown} under coloured light: the predicted probabilities")
+    figure.suptitle(f"One test image of class {shown} (orange) under coloured light: the predicted probabilities")
     _draw_predictions(figure, model, preprocess, lit, [f"saturation {s}" for s in saturations], label, names)
 
 
@@ -145,7 +145,9 @@ def _draw_predictions(
 ) -> None:
     logits = keras.ops.cast(model(np.asarray(preprocess(images))), "float32")
     probabilities = _to_numpy(keras.ops.softmax(logits))
-    classes = np.sort(np.argsort(-probabilities.max(axis=0), kind="stable")[:_CLASSES])
+    ranks = probabilities.max(axis=0)
+    ranks[label] = 2  # shown in any case
+    classes = np.sort(np.argsort(-ranks, kind="stable")[:_CLASSES])
     pictures, charts = figure.subplots(2, len(images), squeeze=False)
     for picture, chart, image, title, values in zip(pictures, charts, images, titles, probabilities, strict=True):
         picture.imshow(image.clip(0, 1), cmap="gray_r", vmin=0, vmax=1)
@@ -156,6 +158,8 @@ def _draw_predictions(
         long = any(len(str(name)) > 2 for name in shown)
         chart.set_xticks(range(len(classes)), shown, rotation=90 if long else 0)
         chart.set(ylim=(0, 1))
+        chart.tick_params(labelleft=chart is charts[0])
+    charts[0].set_ylabel("probability")
 
 
 def draw_entropy(
