@@ -140,6 +140,17 @@ def test_seeds_in_a_tf_data_pipeline_of_any_backend(seed):
     assert lit.shape == (6, 4, 4, 3) and np.isfinite(lit).all()
 
 
+def test_a_seed_draws_the_same_lights_in_every_tf_data_pipeline():
+    tf = pytest.importorskip("tensorflow")
+
+    def lit(seed):
+        layer = RandomIlluminant(0.5, in_prediction=True, seed=seed)
+        return next(iter(tf.data.Dataset.from_tensors(images(6, 4, 4, 3)).map(layer))).numpy()
+
+    np.testing.assert_array_equal(lit(3), lit(3))
+    assert (lit(3) != lit(4)).any()
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
