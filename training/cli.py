@@ -30,7 +30,7 @@ _TABLES = ("markdown", "json")
 _GREETING = """\
 keras-equivariant {version}: train, test and export networks that respect symmetries. What you can do next:
 
-  keras-equivariant fit                              train a first network, in two minutes and without a download
+  keras-equivariant fit                              train a first network, in three minutes and without a download
   keras-equivariant list                             the recipes, models and studies
   keras-equivariant fit --data FOLDER                train on pictures of your own: a subfolder for each class
   keras-equivariant fit RECIPE --output RUN          train by a recipe; the folder RUN gets all that it makes
