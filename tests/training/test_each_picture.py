@@ -74,7 +74,7 @@ def test_a_picture_in_tiles_is_standardised_as_a_whole():
 def test_exported_for_any_size(file_format, name, tmp_path):
     if file_format == "litert":
         pytest.importorskip("ai_edge_litert")
-    model = create_with_random_statistics("p4m_unet", input_shape=(None, None, 1), filters=2, depth=1, classes=3)
+    model = create_with_random_statistics("unet", input_shape=(None, None, 1), filters=2, depth=1, classes=3)
     made = assemble(model, EACH)
     images = abs(random_array(2, 6, 8, 1)).clip(0, 1)
     assert export(made, tmp_path / name, file_format, images, to_numpy(model(EACH(images)))) < 1e-4
