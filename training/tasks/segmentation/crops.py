@@ -133,4 +133,5 @@ def _draw(rng: np.random.Generator, crops: Crops, anchors: list[np.ndarray]) -> 
         places = (sizes - crops.size + 1).prod(axis=1)
         picture = rng.choice(len(places), p=places / places.sum())
         corner = rng.integers(0, sizes[picture] - crops.size + 1)
-    return int(picture), *map(int, corner)
+    row, column = map(int, corner)
+    return int(picture), row, column
