@@ -5,7 +5,8 @@
 
 FOLDER holds the data set of the recipe `rotated_mnist`. For each seed the largest of `--images` is drawn to train on,
 smaller numbers are the first of these. Every network trains for as many steps of 64 images, and is tested on the first
-`--test` test images. STEM.json and STEM.png are written after each training.
+`--test` test images. STEM.json and STEM.png are written after each training; what STEM.json holds already, if its
+settings are the same, is not done again.
 """
 
 import argparse
@@ -61,6 +62,14 @@ def train(name, copies, images, labels, steps, seed):
     return model, seconds
 
 
+def rows_of(path, settings):
+    """The rows of an earlier run with these settings."""
+    written = json.loads(path.read_text()) if path.exists() else {"settings": settings, "rows": []}
+    if written["settings"] != settings:
+        raise SystemExit(f"{path} has other settings: {written['settings']}, not {settings}.")
+    return written["rows"]
+
+
 def write(rows, settings, stem):
     """Writes all rows, and draws the mean over the seeds."""
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +105,8 @@ def main():
     test = data.test.first(arguments.test)
     shown = test.scaled_images()
     settings = {"steps": arguments.steps, "test_images": len(test), "tensorflow": tf.__version__}
-    rows = []
+    rows = rows_of(arguments.output.with_suffix(".json"), settings)
+    done = {(row["way"], row["images"], row["seed"]) for row in rows}
     for seed in range(arguments.seeds):
         order = np.random.default_rng(seed).permutation(len(data.train))
         for count in arguments.images:
@@ -104,6 +114,8 @@ def main():
             images = chosen.scaled_images()
             mean, deviation = images.mean(), images.std()
             for way in arguments.networks:
+                if (way, count, seed) in done:
+                    continue
                 model, seconds = train(
                     *NETWORKS[way], (images - mean) / deviation, chosen.labels, arguments.steps, seed
                 )
