@@ -11,24 +11,27 @@ import numpy as np
 ROOT = pathlib.Path(__file__).parent.parent
 # Groups, masks and indices are the same NumPy on each backend, and JAX compiles every operation for each new shape,
 # which takes ten times as long as to run it: so other backends than TensorFlow take some of the cases of long tests,
-# unless this asks for all.
-ALL_CASES = keras.config.backend() == "tensorflow" or bool(os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"))
+# and TensorFlow not all pairs of sizes and the like, unless this asks for all.
+ALL_CASES = bool(os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"))
+ON_TENSORFLOW = keras.config.backend() == "tensorflow"
 # torch.compile takes minutes for each model, and warns of its own code.
 COMPILES = keras.config.backend() != "torch"
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
 
 
-def cases(everything, elsewhere):
-    """The cases of a parametrised test: all of them on TensorFlow, some on JAX and PyTorch.
+def cases(everything, elsewhere, on_tensorflow=None):
+    """The cases of a parametrised test: all of them in nightly runs, else all or most on TensorFlow, some elsewhere.
 
     Args:
         everything: All cases.
-        elsewhere: Those of them that other backends run: one for each way that tensors take through the code.
+        elsewhere: Those of them that JAX and PyTorch run: one for each way that tensors take through the code.
+        on_tensorflow: Those that TensorFlow runs, each group, rank and parity among them; all if not given.
     """
     everything, elsewhere = list(everything), list(elsewhere)
-    if unknown := [case for case in elsewhere if case not in everything]:
-        raise ValueError(f"`elsewhere` must be among the cases. Received: {unknown}")
-    return everything if ALL_CASES else elsewhere
+    on_tensorflow = everything if on_tensorflow is None else list(on_tensorflow)
+    if unknown := [case for case in [*elsewhere, *on_tensorflow] if case not in everything]:
+        raise ValueError(f"`elsewhere` and `on_tensorflow` must be among the cases. Received: {unknown}")
+    return everything if ALL_CASES else on_tensorflow if ON_TENSORFLOW else elsewhere
 
 
 def module_name(path):

@@ -25,6 +25,11 @@ _SMALL = {
 }
 
 
+def arguments_of_small(name):
+    """What makes a network of the zoo narrow and shallow."""
+    return dict(_SMALL.get(name, {}))
+
+
 def small_network(name, precision="float32"):
     """A narrow, shallow model whose weights and statistics are all different from those that layers start with."""
     keras.config.set_dtype_policy(precision)

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from helpers import random_array, to_numpy
+from helpers import ON_TENSORFLOW, random_array, to_numpy
 
 
 def assignment(features, groups):
@@ -40,7 +40,8 @@ def offset_error(function, inputs, groups, seed=5, scale=1.0):
 def train(layer, x, optimizer, steps=50, callbacks=()):
     """Some steps of training towards random targets."""
     model = keras.Sequential([keras.Input(x.shape[1:]), layer])
-    model.compile(optimizer, "mse", jit_compile=False)
+    # A few steps take less time one operation at a time than to trace the graph of one.
+    model.compile(optimizer, "mse", jit_compile=False, run_eagerly=ON_TENSORFLOW and steps <= 5)
     targets = random_array(*model.compute_output_shape(x.shape), seed=9)
     for _ in range(steps):
         loss = model.train_on_batch(x, targets)

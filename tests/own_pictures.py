@@ -27,6 +27,19 @@ def write_classes(folder, counts=(("bars", 12), ("rings", 12)), ending="png"):
     return folder
 
 
+def write_masks(folder, count=6):
+    """Grey pictures of bright squares, and masks that number the squares; one mask in three is a TIFF file."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for i in range(count):
+        mask = np.zeros((40, 44 + i), "uint8")
+        for number in range(3):
+            mask[2 + 13 * number : 12 + 13 * number, 3 + i : 13 + i] = number + 1
+        image = 100 * (mask > 0) + np.random.default_rng(i).integers(0, 60, mask.shape)
+        Image.fromarray(image.astype("uint8")).save(folder / "images" / f"{i}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{i}.{'tif' if i % 3 == 0 else 'png'}")
+
+
 def parts(rows):
     counts = collections.Counter((row["label"], row["split"]) for row in rows)
     return {label: tuple(counts[label, part] for part in ("train", "validation", "test")) for label, _ in counts}

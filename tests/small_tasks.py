@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import types
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import pytest
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs import fit as fitting
@@ -12,6 +14,7 @@ from keras_equivariant.training.runs import provenance
 from keras_equivariant.training.runs.checkpoint import Checkpoint
 from keras_equivariant.training.tasks import get_task, list_tasks
 from made_up_lights import write_colorchecker, write_photographs
+from sklearn.datasets import load_digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +35,26 @@ class Small:
     fewer: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def _few_digits():
+    """Those to train on and to watch the training, and sixty to test on, each of which is tested in eight rotations."""
+    digits = load_digits()
+    return types.SimpleNamespace(images=digits.images[:1360], target=digits.target[:1360])
+
+
 def _lights(task):
     return {f"keras_equivariant.training.tasks.{task}.evaluation.SATURATIONS": (0.0, 0.5, 0.9)}
 
 
 _ADVERSARY = {"class_name": "adversarial", "config": {"adversarial_weight": 0.001, "discriminator_filters": 2}}
 SMALL = {
-    "classification": Small("rotated_digits", {"model": "z2cnn", "model_arguments": {"filters": 3}, "batch_size": 400}),
+    "classification": Small(
+        "rotated_digits",
+        {"model": "z2cnn", "model_arguments": {"filters": 3}, "batch_size": 400},
+        fewer={
+            "keras_equivariant.training.data.digits.load_digits": _few_digits,
+            "keras_equivariant.training.tasks.classification._ENTROPY_IMAGES": 60,
+        },
+    ),
     # Here and below the ordinary network: that for any light has many more operations, and runs of its own elsewhere.
     "illuminants": Small(
         "colorchecker_original",
@@ -81,11 +97,20 @@ def small_recipe(task, name=None, **changes):
     return get_recipe(name or SMALL[task].recipe, **{"epochs": 2, **SMALL[task].changes, **changes})
 
 
-@contextlib.contextmanager
-def quickly(task=None):
-    """Lets models train one operation at a time, and be tested under few lights.
+def _eagerly(method):
+    def call(model, *args, **kwargs):
+        model.run_eagerly = True
+        return method(model, *args, **kwargs)
 
-    For a few steps, that takes far less time than to trace the graph of one.
+    return call
+
+
+@contextlib.contextmanager
+def quickly(task=None, saved_models=False):
+    """Lets models train and be tested one operation at a time, on few images and under few lights.
+
+    For a few steps, that takes far less time than to trace the graph of one. Unless asked for, runs write no
+    SavedModels, which takes longer than all the rest.
     """
     compile_model = fitting._compile
 
@@ -95,6 +120,10 @@ def quickly(task=None):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "_compile", compile_eagerly)
+        for method in ("predict", "predict_on_batch"):
+            patch.setattr(keras.Model, method, _eagerly(getattr(keras.Model, method)))
+        if not saved_models:
+            patch.setattr(fitting, "writes_saved_models", lambda: False)
         patch.setattr(provenance, "_revision", lambda: "1234")  # a commit may come between two trainings
         for place, value in SMALL[task].fewer.items() if task else ():
             patch.setattr(place, value)

@@ -3,12 +3,14 @@
 import re
 import shlex
 
+import keras
 import numpy as np
 import pytest
 from helpers import ROOT
 from keras_equivariant.training.cli import _parser
 from keras_equivariant.training.recipes import get_recipe
 from PIL import Image
+from small_tasks import quickly
 
 from keras_equivariant import layers, optimizers
 
@@ -35,7 +37,14 @@ def test_page_on_export(tensorflow_backend):
     assert run_code_blocks("docs/export.md")["logits"].shape == (2, 10)
 
 
-def test_page_on_trained_weights(tensorflow_backend):
+def test_page_on_trained_weights(tensorflow_backend, monkeypatch):
+    fit = keras.Model.fit
+
+    def begin(model, *data, epochs, **options):
+        model.run_eagerly = True  # for a few steps that takes less time than to trace the graph of one
+        return fit(model, *data, epochs=min(epochs, 2), **options)
+
+    monkeypatch.setattr(keras.Model, "fit", begin)
     assert run_code_blocks("docs/pretrained.md")["model"].output_shape == (None, 5)
 
 
@@ -49,7 +58,8 @@ def test_page_on_own_pictures(tensorflow_backend, tmp_path, monkeypatch):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for j in range(6):
             Image.fromarray(np.full((40, 30, 3), [40 + 100 * i, 50, 2 * j], "uint8")).save(f"pictures/{name}/{j}.png")
-    names = run_code_blocks("docs/own_pictures.md")
+    with quickly():
+        names = run_code_blocks("docs/own_pictures.md")
     assert names["pictures"].shape == (8, 32, 32, 3) and names["model"].output_shape == (None, 2)
     assert names["classes"].numpy()[3].tolist() == [b"a", b"b"] and names["history"].epoch == [0, 1]
 

@@ -4,7 +4,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from helpers import ALL_CASES, ROOT, random_array, randomise, relative_error, to_numpy
+from helpers import ON_TENSORFLOW, ROOT, random_array, randomise, relative_error, to_numpy
 from networks import small_network
 from planar_models import MODELS, layers, ordinary, quotients, residual_network
 
@@ -16,7 +16,7 @@ from keras_equivariant.layers import (
 from keras_equivariant.planar import to_planar
 
 # `to_planar` compares both models on one picture: on as many again JAX has nothing to compile.
-BATCH = 3 if ALL_CASES else 1
+BATCH = 3 if ON_TENSORFLOW else 1
 LOWERED = [
     "CombinationConv2D",
     "CosetPooling",

@@ -18,6 +18,7 @@ from keras_equivariant.training.tasks.classification import Classification
 from small_tasks import quickly, without_files
 
 EPOCHS = "2"
+FEW_STEPS = ["--batch-size", "300"]  # two an epoch, of the images below
 FILES = {
     "config.json",
     "metrics.json",
@@ -84,8 +85,8 @@ def test_a_run_folder_is_complete(run):
 
 
 def test_a_run_in_mixed_precision_ends_with_a_model_in_32_bits(tmp_path):
-    arguments = ["--precision", "mixed_bfloat16", "--epochs", "1", "--output", str(tmp_path / "run")]
-    with quickly():
+    arguments = ["--precision", "mixed_bfloat16", "--epochs", "1", *FEW_STEPS, "--output", str(tmp_path / "run")]
+    with quickly(saved_models=True):
         assert cli.main(["fit", "--model", "z2cnn", *arguments]) == 0
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
     model = keras.models.load_model(tmp_path / "run" / "model.keras")
@@ -101,7 +102,7 @@ def test_quarter_turns_do_not_change_the_error(run):
 
 
 def test_the_end_of_a_fit_is_a_table_and_the_paths(run, tmp_path, capsys):
-    arguments = ["--epochs", "1", "--seed", "1", "--output", str(tmp_path / "z2cnn")]
+    arguments = ["--epochs", "1", *FEW_STEPS, "--seed", "1", "--output", str(tmp_path / "z2cnn")]
     with quickly(), without_files():
         assert cli.main(["fit", "--model", "z2cnn", *arguments]) == 0
     printed = capsys.readouterr().out
@@ -166,7 +167,7 @@ def test_exports_compute_the_same(run, tmp_path):
 
 def test_a_finished_run_goes_on_for_more_epochs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Classification, "callbacks", lambda *arguments: [])
-    command = ["fit", "--model", "z2cnn", "--output", str(tmp_path / "run")]
+    command = ["fit", "--model", "z2cnn", *FEW_STEPS, "--output", str(tmp_path / "run")]
     with quickly(), without_files():
         assert cli.main([*command, "--epochs", "1"]) == 0
         assert cli.main([*command, "--epochs", "1", "--resume"]) == 2
@@ -241,12 +242,12 @@ def test_a_full_disk_is_told_and_earlier_results_stay(run, tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "run"
+    command = ["fit", "--model", "z2cnn", "--epochs", "1", *FEW_STEPS, "--output", str(path)]
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", fail)
         with quickly():
-            assert cli.main(["fit", "--model", "z2cnn", "--epochs", "1", "--output", str(path)]) == 2
+            assert cli.main(command) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list(path.glob(".partial*"))
-    arguments = ["fit", "--model", "z2cnn", "--epochs", "1", "--output", str(path), "--resume"]
     with quickly(), without_files():
-        assert cli.main(arguments) == 0
+        assert cli.main([*command, "--resume"]) == 0

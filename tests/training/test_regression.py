@@ -15,7 +15,6 @@ from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.input.preprocessing import Standardise
 from keras_equivariant.training.model.network import computing_in
 from keras_equivariant.training.recipes import get_recipe
-from keras_equivariant.training.runs import fit as fitting
 from keras_equivariant.training.runs.finished import load_run
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.own import Wishes
@@ -174,7 +173,7 @@ def test_the_commands_take_such_a_run(run, few_discs, tmp_path, capsys):
     np.testing.assert_allclose([float(row[name]) for name in ("discs", "dark")], exported[0], rtol=0.05, atol=0.02)
 
 
-def test_a_run_on_a_folder(tmp_path, monkeypatch, capsys):
+def test_a_run_on_a_folder(tmp_path, capsys):
     """Pictures of one grey each, which the number follows."""
     folder = tmp_path / "mine"
     (folder / "images").mkdir(parents=True)
@@ -186,7 +185,6 @@ def test_a_run_on_a_folder(tmp_path, monkeypatch, capsys):
     how = ["--model", "p4cnn", "--epochs", "1", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
     assert cli.main(["fit", "folder_regression", *how]) == 2, "another model does not take these arguments"
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(fitting, "writes_saved_models", lambda: False)  # it takes longer than all the rest
     how = ["--epochs", "1", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
     with quickly():
         assert cli.main(["fit", "folder_regression", *how]) == 0, capsys.readouterr().err

@@ -10,7 +10,7 @@ import time
 import pytest
 from helpers import ROOT
 from keras_equivariant.training.runs.fit import fit
-from small_tasks import SMALL, quickly, small_recipe
+from small_tasks import SMALL, quickly, small_recipe, without_files
 
 # With KERAS_EQUIVARIANT_KILLS=10, ten runs of each task are killed, which takes some minutes.
 KILLS = int(os.environ.get("KERAS_EQUIVARIANT_KILLS", "1"))
@@ -20,11 +20,11 @@ EPOCHS = 2 + 4 * KILLS  # a few of them pass until a process is killed
 # Trains by the small recipe of a task. Where others commit in between, the code is still the same.
 TRAIN = """
 import sys
-from small_tasks import quickly, small_recipe
+from small_tasks import quickly, small_recipe, without_files
 from keras_equivariant.training.runs.fit import fit
 
 task, epochs, data_dir, output, resume = sys.argv[1:]
-with quickly(task):
+with quickly(task), without_files():
     fit(small_recipe(task, epochs=int(epochs)), output, resume == "resume", data_dir)
 """
 
@@ -40,7 +40,7 @@ def start(task, data_dir, folder, resume=""):
 
 def train(task, data_dir, folder, resume=False):
     """In this process; only one that is killed needs a process of its own."""
-    with quickly(task):
+    with quickly(task), without_files():
         fit(small_recipe(task, epochs=EPOCHS), folder, resume, str(data_dir))
 
 

@@ -55,7 +55,7 @@ def data_dir(name, tmp_path_factory):
 def run(name, data_dir, tmp_path_factory):
     """A run of two epochs: its folder, its metrics and the figure of its report."""
     figures, save = [], fitting.save_figure
-    with pytest.MonkeyPatch.context() as patch, quickly(name):
+    with pytest.MonkeyPatch.context() as patch, quickly(name, saved_models=True):
         patch.setattr(fitting, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
         folder, metrics = fit(small_recipe(name), tmp_path_factory.mktemp("runs") / "run", data_dir=data_dir)
         yield folder, metrics, figures

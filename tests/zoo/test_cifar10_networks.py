@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import cases, random_array
+from helpers import ON_TENSORFLOW, cases, random_array
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
@@ -92,7 +92,7 @@ def test_every_argument_of_a_builder_is_used(name):
 def test_training():
     model = small("p4m_resnet26", input_shape=(16, 16, 3), downsampling="centred")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False, run_eagerly=ON_TENSORFLOW)
     x, labels = random_array(4, 16, 16, 3), np.arange(4)
     losses = [float(model.train_on_batch(x, labels)) for _ in range(6)]
     assert losses[-1] < losses[0]

@@ -167,6 +167,7 @@ def test_a_head_that_fits_is_kept(trained):
         ("p4m_small", "model.keras", {}, "it has 11 layers with weights, not 13, or others. Received"),
         ("p4cnn", "mine.weights.h5", {}, "with these arguments, layers of p4cnn have other shapes. Received"),
         ("p4cnn", "moon.keras", {}, "or the folder of a finished run. Received: weights='.*moon.keras'"),
+        ("p4cnn", "moon" * 99 + ".keras", {}, "or the folder of a finished run. Received"),
         ("p4cnn", "rotated", {}, r"must be None, one of \['rotated_mnist'\]"),
         ("p4cnn", ".", {"input_shape": (29, 29, 1)}, "nearest good sizes: a side of 28 or 30. Received"),
     ],

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import cases, random_array, relative_error, to_numpy
+from keras_equivariant.zoo import features
 from networks import create_with_random_statistics
 
 from keras_equivariant import zoo
@@ -176,10 +177,15 @@ def test_saving_and_the_planar_form(name, tmp_path):
             "nearest good sizes: a side of 10",
         ),
         ("p4m_resnet18", {"symmetry": "p5"}, "`symmetry` must be one of"),
-        ("p4m_densenet", {}, r"`input_shape` must be larger .*Received: input_shape=\(32, 32, 3\)"),
-        ("densenet", {}, r"`input_shape` must be larger .*Received: input_shape=\(32, 32, 3\)"),
     ],
 )
 def test_bad_arguments(name, arguments, message):
     with pytest.raises(ValueError, match=message):
         zoo.create(name, **{"input_shape": (32, 32, 3), **arguments})
+
+
+@pytest.mark.parametrize("name", ["p4m_densenet", "densenet"])
+def test_images_too_small_for_the_dense_networks(name, monkeypatch):
+    monkeypatch.setattr(features, "_FARTHEST", 2)  # of the sizes around, each of which is tried, none is large enough
+    with pytest.raises(ValueError, match=r"`input_shape` must be larger .*Received: input_shape=\(32, 32, 3\)"):
+        zoo.create(name, input_shape=(32, 32, 3))

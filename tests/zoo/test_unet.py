@@ -145,10 +145,9 @@ def test_it_learns(tensorflow_backend):
     """A few steps on one batch: pixels brighter than their picture's mean."""
     keras.utils.set_random_seed(0)
     model = zoo.create("p4m_unet", filters=2, depth=1, input_shape=(8, 8, 1))
-    model.compile(
-        keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.03), loss, run_eagerly=True)  # for a few steps quicker than a graph
     x = random_array(4, 8, 8, 1)
     y = (x[..., 0] > 0).astype("int32")
-    losses = [float(model.train_on_batch(x, y)) for _ in range(25)]
+    losses = [float(model.train_on_batch(x, y)) for _ in range(12)]
     assert losses[-1] < 0.5 * losses[0]

@@ -125,8 +125,9 @@ def test_what_there_is_not(folder, tmp_path):
     for name in ("resnet20", "offset_resnet20"):
         with pytest.raises(ValueError, match=rf"of {name} must be None, one of \[\], .*Received: weights='cifar10'"):
             zoo.create(name, weights="cifar10")
-    with pytest.raises(ValueError, match=r"the path of a .weights.h5 file"):
-        zoo.p4cnn(weights=tmp_path / "missing.weights.h5")
+    for missing in (tmp_path / "missing.weights.h5", "x" * 300 + ".weights.h5"):
+        with pytest.raises(ValueError, match=r"the path of a .weights.h5 file"):
+            zoo.p4cnn(weights=missing)
     with pytest.raises(ValueError, match=r"must be one of \['stars'\]. Received: weights='moons'"):
         zoo.get_card("p4cnn", "moons")
 

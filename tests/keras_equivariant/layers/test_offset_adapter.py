@@ -176,21 +176,25 @@ def test_trains_in_mixed_precision(layer):
     assert relative_error(y, expected) < 0.02
 
 
-@pytest.mark.parametrize("jit", [False, True])
-def test_a_whole_network(jit):
+IN_A_NETWORK = [(True, False), (False, True)]
+
+
+@pytest.mark.parametrize(
+    "jit, invariant", cases([*IN_A_NETWORK, (True, True), (False, False)], IN_A_NETWORK, IN_A_NETWORK)
+)
+def test_a_whole_network(jit, invariant):
     x = random_array(4, 8, 8, 3)
     pretrained = keras.Sequential([keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalMaxPooling2D()])
-    for invariant in (False, True):
-        layers = [OffsetBatchNormalization(activation="relu"), OffsetAdapter(keras.layers.Dropout(0.3))]
-        head = keras.Sequential([pretrained, keras.layers.Dense(6)])
-        model = keras.Sequential([keras.Input((8, 8, 3)), *layers, OffsetAdapter(head, invariant=invariant)])
-        model.compile("adam", "mse", jit_compile=jit and COMPILES)
-        for _ in range(5):
-            model.train_on_batch(x, random_array(4, 6))
-        y = to_numpy(model(x))
-        shift = random_array(4, 3, seed=1)
-        moved = to_numpy(model(x + spread(shift, x)))
-        assert relative_error(moved, y + (0 if invariant else spread(shift, y))) < 1e-5
+    layers = [OffsetBatchNormalization(activation="relu"), OffsetAdapter(keras.layers.Dropout(0.3))]
+    head = keras.Sequential([pretrained, keras.layers.Dense(6)])
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers, OffsetAdapter(head, invariant=invariant)])
+    model.compile("adam", "mse", jit_compile=jit and COMPILES)
+    for _ in range(5):
+        model.train_on_batch(x, random_array(4, 6))
+    y = to_numpy(model(x))
+    shift = random_array(4, 3, seed=1)
+    moved = to_numpy(model(x + spread(shift, x)))
+    assert relative_error(moved, y + (0 if invariant else spread(shift, y))) < 1e-5
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 1, 1), (3, 3, 1), (3, 1, 3, 1)])
