@@ -122,7 +122,7 @@ def _find(name, weights):
     if weights in list_weights(name):
         return preset_path(name, weights)
     path = pathlib.Path(weights)
-    if path.name.endswith(SUFFIX) and path.is_file():
+    if path.name.endswith(SUFFIX) and os.path.isfile(path):  # which has no errors for names that are too long
         return path
     raise ValueError(
         f"`weights` of {name} must be None, one of {list_weights(name)}, or the path of a {SUFFIX} file. "
@@ -186,7 +186,7 @@ def load_weights(model: keras.Model, path: pathlib.Path, partly: bool = False) -
     """
     try:
         shapes = _shapes(path)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # damaged files raise whatever HDF5 stumbles over
         raise ValueError(f"`weights`: the file cannot be read ({error}). Received: {path}") from None
     problem = None
     if not partly and shapes != sorted(tuple(weight.shape) for weight in model.weights):

@@ -68,7 +68,8 @@ def _find(name, weights):
     if str(weights) in list_weights(name):
         return preset_path(name, str(weights))
     path = pathlib.Path(weights)
-    if (path / "model.keras").is_file() or (path.name.endswith((SUFFIX, ".keras")) and path.is_file()):
+    # `os.path.isfile` has no errors for names that are too long.
+    if os.path.isfile(path / "model.keras") or (path.name.endswith((SUFFIX, ".keras")) and os.path.isfile(path)):
         return path
     raise ValueError(
         f"`weights` of {name} must be None, one of {list_weights(name)}, or the path of a {SUFFIX} file, a .keras file "

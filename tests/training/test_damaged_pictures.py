@@ -154,3 +154,31 @@ def test_damage_is_an_error_that_names_the_file_or_does_not_matter(name, place):
 def test_what_the_beginning_tells(name, place):
     path = place / "pictures" / name
     assert look_at(path)[0] == SIZE[:2]
+
+
+def test_a_mask_with_a_broken_header(place, tmp_path):
+    content = bytearray((place / "masked" / "masks" / "1.png").read_bytes())
+    content[11] ^= 1  # the length of the first chunk
+    write_masks(tmp_path / "masked")
+    (tmp_path / "masked" / "masks" / "1.png").write_bytes(content)
+    with pytest.raises(ValueError, match="must be an image. Received: .*1.png .Truncated IHDR chunk"):
+        load_masked_folder(str(tmp_path / "masked"))
+    lines = from_folder(tmp_path / "masked").lines
+    assert any("left out, cannot be read: 1 file" in line and "1.png" in line for line in lines)
+
+
+def test_the_file_of_a_palette_is_named(tmp_path):
+    path = tmp_path / "palette.txt"
+    for content, rule in ((b"background=#000000\n\xe4=#ff0000", "utf-8"), (b"cell=red", "palette='cell=red'")):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{rule}.*, in the file .*palette.txt"):
+            _palette(str(path))
+
+
+def test_weights_that_hdf5_stumbles_over(place, monkeypatch):
+    def stumble(path):
+        raise KeyError("wrong version number in dataspace message")
+
+    monkeypatch.setattr(zoo.pretrained, "_shapes", stumble)
+    with pytest.raises(ValueError, match="the file cannot be read .*wrong version number.* Received: .*z.weights.h5"):
+        zoo.create("z2cnn", filters=2, weights=place / "z.weights.h5")

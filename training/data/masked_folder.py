@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from keras_equivariant.training.data.masks import MaskedPictures, Segmented
-from keras_equivariant.training.data.pictures import UnreadableError, decode, without_warnings
+from keras_equivariant.training.data.pictures import UnreadableError, decode, reason, without_warnings
 from keras_equivariant.training.files import ENDINGS
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
 KINDS = ("instances", "classes")
@@ -203,12 +203,13 @@ def _read_mask(path: pathlib.Path, palette: Mapping[str, str] | None) -> np.ndar
     """Integers `(height, width)`: the values of a grey mask, the indices of one with a colour table, or the classes."""
     try:
         with Image.open(path) as file:
-            if file.format == "JPEG":
-                raise ValueError(f"A mask must not be a JPEG file: {_SMEARS}. Received: {path}")
+            form = file.format
             image = file.convert("RGB") if file.mode == "P" and palette else file
             values = np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UnreadableError(f"The file must be an image. Received: {path} ({error})") from None
+    except Exception as error:  # damaged files raise whatever their decoder stumbles over
+        raise UnreadableError(f"The file must be an image. Received: {path} ({reason(path, error)})") from None
+    if form == "JPEG":
+        raise ValueError(f"A mask must not be a JPEG file: {_SMEARS}. Received: {path}")
     if values.dtype == bool:
         values = values.astype("uint8")
     if values.ndim == 3 and palette is None:

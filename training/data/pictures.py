@@ -60,7 +60,7 @@ def decode(path: str | pathlib.Path) -> np.ndarray:
         if isinstance(error, UnidentifiedImageError) and str(path).lower().endswith((".tif", ".tiff")):
             with contextlib.suppress(Exception):
                 return _read_tiff(path)
-        raise UnreadableError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
+        raise UnreadableError(f"The file must be an image. Received: {path} ({reason(path, error)})") from None
 
 
 def look_at(path: str | pathlib.Path) -> tuple[tuple[int, int], str]:
@@ -76,7 +76,7 @@ def look_at(path: str | pathlib.Path) -> tuple[tuple[int, int], str]:
         if isinstance(error, UnidentifiedImageError) and str(path).lower().endswith((".tif", ".tiff")):
             picture = decode(path)
             return picture.shape[:2], "RGB"
-        raise UnreadableError(f"The file must be an image. Received: {path} ({_reason(path, error)})") from None
+        raise UnreadableError(f"The file must be an image. Received: {path} ({reason(path, error)})") from None
 
 
 def is_grey(mode: str) -> bool:
@@ -128,7 +128,8 @@ def _is_deep_png(path: Any) -> bool:
     return begin.startswith(magic) and len(begin) > place and begin[place] == bits
 
 
-def _reason(path: Any, error: Exception) -> str:
+def reason(path: Any, error: Exception) -> str:
+    """For people, why a picture could not be read."""
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return error.strerror or "it cannot be opened"
     if os.path.exists(path) and os.path.getsize(path) == 0:

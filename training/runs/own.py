@@ -187,8 +187,11 @@ def _palette(text: str) -> dict[str, str]:
     from keras_equivariant.training.data.masked_folder import parse_palette
 
     if os.path.isfile(text):
-        lines = pathlib.Path(text).read_text("utf-8").splitlines()
-        return parse_palette(",".join(line.strip() for line in lines if line.strip()))
+        try:
+            lines = pathlib.Path(text).read_text("utf-8").splitlines()
+            return parse_palette(",".join(line.strip() for line in lines if line.strip()))
+        except ValueError as error:
+            raise ValueError(f"{error}, in the file {text}") from None
     if "=" not in text:
         raise ValueError(f"`palette` must be a file, or NAME=#rrggbb,NAME=#rrggbb,... Received: palette={text!r}")
     return parse_palette(text)
