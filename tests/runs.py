@@ -4,11 +4,12 @@ import dataclasses
 
 import keras
 from helpers import random_array
-from keras_equivariant.training.files import write_json
+from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings, save_preprocessing
 from keras_equivariant.training.recipes import get_recipe
 from keras_equivariant.training.runs.fit import build
 from keras_equivariant.training.runs.folder import RunFolder
+from keras_equivariant.training.runs.own import from_folder
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.task import Part
 
@@ -41,4 +42,23 @@ def finished_run(path, recipe="rotated_mnist", **changes):
         images = abs(random_array(20, *model.input_shape[1:])).clip(0, 1)
         save_preprocessing(run.preprocessing, fit_preprocessing(recipe.preprocessing, images))
     write_json(run.metrics, {"seed": recipe.seed, "test_error": 2.5, "keras_difference": 0.0})
+    return path
+
+
+def own_run(path, folder, **wishes):
+    """Makes a run on people's own pictures that has trained nothing."""
+    own = from_folder(folder, **wishes)
+    run, task = RunFolder(path), get_task(own.recipe.task)
+    path.mkdir()
+    versions = {"versions": {"keras": "3"}, "revision": "1234"}
+    write_json(run.config, {"recipe": dataclasses.asdict(own.recipe), **versions, "data_dir": str(folder)})
+    write_csv(run.split, own.data.rows)
+    if (preprocess := task.fit_preprocessing(own.recipe, own.data)) is not None:
+        save_preprocessing(run.preprocessing, preprocess)
+    write_json(run.labels, task.labels(own.data))
+    task.network(own.recipe, own.data, "").save(run.model)
+    metrics = dict.fromkeys(task.figures, 0.5)
+    write_json(run.metrics, {"recipe": own.recipe.name, "seed": 0, "epochs": own.recipe.epochs, **metrics})
+    curves = [curve.column for curve in task.curves]
+    write_csv(run.history, [{"epoch": 0, "loss": 1.5, **dict.fromkeys(curves, 0.5)}])
     return path

@@ -1,5 +1,6 @@
 """The command line with random arguments: exit code 2 and one line, nothing written; or the work begins."""
 
+import argparse
 import importlib
 import pathlib
 import re
@@ -11,57 +12,55 @@ import numpy as np
 import pytest
 from fuzz import CASES, draw
 from keras_equivariant.training import cli
-from runs import finished_run
+from own_pictures import write_classes, write_masks
+from runs import finished_run, own_run
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("tensorflow_backend")]
 
-COMMANDS = {
-    "list": (0, ()),
+# What is right, by the command; then some of it is spoiled.
+RIGHT = {
+    "list": ((),),
     "fit": (
-        1,
-        (
-            "--model",
-            "--epochs",
-            "--batch-size",
-            "--validation",
-            "--seed",
-            "--precision",
-            "--jit",
-            "--distribute",
-            "--output",
-            "--resume",
-        ),
+        ("rotated_digits", "--output", "new"),
+        ("rotated_digits", "--weights", "run", "--output", "new"),
+        ("--data", "classes", "--output", "new"),
+        ("--data", "table", "--output", "new", "--size", "16"),
+        ("--data", "masks", "--output", "new"),
+        ("--data", "classes", "--output", "own", "--resume"),
+        ("--data", "masks", "--output", "segmented", "--resume"),
     ),
-    "evaluate": (1, ("--data-dir",)),
-    "export": (
-        1,
-        ("--format", "--planar", "--preprocessing", "--softmax", "--int8", "--output", "--data-dir", "--no-planar"),
-    ),
-    "report": (2, ("--format", "--output")),
-    "lights": (2, ("--images", "--output", "--data-dir")),
-    "predict": (3, ("--raw", "--output")),
-    "study": (1, ("--seed", "--output")),
-    "dance": (1, ("--nothing",)),
+    "evaluate": (("run",), ("own", "--data", "classes"), ("segmented", "--data", "masks")),
+    "export": tuple((run, "--output", "new.keras", "--format", "keras") for run in ("run", "own", "segmented")),
+    "report": (("run", "own"), ("run", "--output", "new.png")),
+    "lights": (("run", "--output", "new"),),
+    "predict": (("run", "classes", "--output", "new"), ("own", "image.png", "--output", "new")),
+    "study": (("clusters", "--output", "new"), ("training_dynamics", "--output", "new", "--seeds", "1")),
+    "rank": (("run", "run", "run", "--output", "new"),),
+    "dance": ((),),
 }
 VALUES = (
     *("run", "run", "run", "file", "folder", "new", "new/below", "file/below", "image.png", "\0", "", " ", "-", "--"),
-    *("-1", "0", "1", "2", "7.5", "1e9", str(2**31), str(10**30), "nan", "x" * 300, "é", "'; ls", "nothing"),
-    *("rotated_digits", "rotated_mnist", "cifar10", "p4cnn", "z2cnn", "lenet5", "clusters", "model.keras"),
+    *("-1", "0", "1", "2", "7.5", "1e9", str(2**31), str(10**30), "nan", "inf", "x" * 300, "é", "'; ls", "nothing"),
+    *("rotated_digits", "rotated_mnist", "cifar10", "p4cnn", "z2cnn", "lenet5", "unet", "clusters", "model.keras"),
     *("keras", "saved_model", "onnx", "litert", "openvino", "markdown", "json", "inside", "outside"),
-    *("float32", "mixed_bfloat16", "float16", "mirrored", "jax"),
+    *("float32", "mixed_bfloat16", "float16", "mirrored", "jax", "grey_world", "estimated_light", "zca"),
+    *("own", "segmented", "classes", "table", "masks", "images", "p1", "p4", "auto", "instances", "0.15", "16", "64"),
+    *("a=#000000,b=#ff0000", "a=#000000", "classification", "regression", "segmentation", "digits", "run/model.keras"),
+    *("json:loads", "keras.callbacks:History", "nowhere:no", "keras", ":", "FAMILY=run", "classes/bars"),
 )
 # Where each command's checks end.
 WORK = (
-    *(
-        ("keras_equivariant.training.runs.fit", "_train"),
-        ("keras_equivariant.training.tasks.classification", "evaluate"),
-    ),
-    *(("keras_equivariant.training.runs.export", "export"), ("keras_equivariant.training.runs.export", "quantise")),
-    *(
-        ("keras_equivariant.training.runs.lights", "save_figure"),
-        ("keras_equivariant.training.runs.predict", "_predictions"),
-    ),
-    ("keras_equivariant.training.data.from_tfds", "load"),  # or data would be downloaded
+    ("runs.fit", "_train"),
+    ("runs.symmetry", "choose_symmetry"),
+    ("tasks.classification", "evaluate"),
+    ("tasks.segmentation", "evaluate"),
+    ("runs.export", "export"),
+    ("runs.export", "quantise"),
+    ("runs.lights", "save_figure"),
+    ("runs.predict", "_draw_sheet"),
+    ("runs.rank", "rank"),
+    ("data.from_tfds", "load"),  # or data would be downloaded
+    ("data.from_tfds", "prepare"),
 )
 
 
@@ -73,16 +72,28 @@ def begin(*arguments, **keywords):
     raise WorkBegins
 
 
+def options_of(parser):
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return {
+        name: [text for action in command._actions for text in action.option_strings if text != "-h"]
+        for name, command in commands.choices.items()
+    }
+
+
+OPTIONS = options_of(cli._parser()[0])
+
+
 def random_command(rng):
-    name = draw(rng, list(COMMANDS))
-    places, options = COMMANDS[name]
-    words = [str(draw(rng, VALUES)) for _ in range(rng.integers(places + 1))]
-    if name in ("evaluate", "export", "report", "lights", "predict") and rng.random() < 0.5:
-        words = ["run", *words]
+    name = draw(rng, list(RIGHT))
+    options = OPTIONS.get(name, ["--nothing"])
+    right = rng.random() < 0.7
+    words = list(draw(rng, RIGHT[name])) if right else [draw(rng, VALUES) for _ in range(rng.integers(4))]
+    if right and rng.random() < 0.5 and words:
+        words[rng.integers(len(words))] = draw(rng, VALUES)
     for _ in range(rng.integers(4)):
-        words += [draw(rng, options)] if options else []
+        words += [draw(rng, options)]
         words += [draw(rng, VALUES)] if rng.random() < 0.8 else []
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         rng.shuffle(words)
     return [name, *map(str, words)]
 
@@ -100,8 +111,14 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "other").write_text("")
     (tmp_path / "image.png").write_bytes(b"\x89PNG")
+    write_classes(tmp_path / "classes", (("bars", 5), ("rings", 5)))
+    write_classes(tmp_path / "table", (("images", 8),))
+    (tmp_path / "table" / "labels.csv").write_text("\n".join(["file,weight", *(f"{i}.png,{i}" for i in range(8))]))
+    write_masks(tmp_path / "masks")
+    own_run(tmp_path / "own", tmp_path / "classes", model="small", size=16)
+    own_run(tmp_path / "segmented", tmp_path / "masks", model="unet")
     for module, name in WORK:
-        monkeypatch.setattr(importlib.import_module(module), name, begin)
+        monkeypatch.setattr(importlib.import_module(f"keras_equivariant.training.{module}"), name, begin)
     monkeypatch.setattr(keras_equivariant.training.studies, "importlib", types.SimpleNamespace(import_module=begin))
     return tmp_path
 
