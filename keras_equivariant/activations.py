@@ -105,6 +105,9 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     Returns:
         Tensor of the same shape.
 
+    Raises:
+        ValueError: If `x` does not hold floating-point numbers.
+
     Example:
 
     >>> print(ops.convert_to_numpy(sparsemax(np.array([0.5, 0.5, 0.5]))).round(3).tolist())
@@ -115,7 +118,10 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     Reference:
         [Martins & Astudillo, 2016](https://arxiv.org/abs/1602.02068), algorithm 1.
     """
-    x = ops.moveaxis(ops.convert_to_tensor(x), axis, -1)
+    x = ops.convert_to_tensor(x)
+    if "float" not in str(x.dtype):
+        raise ValueError(f"`x` must hold floating-point numbers. Received: x of dtype {x.dtype}")
+    x = ops.moveaxis(x, axis, -1)
     dtype = x.dtype
     if "float16" in str(dtype):  # or bfloat16: too few bits to add numbers up in
         x = ops.cast(x, "float32")

@@ -286,7 +286,12 @@ def warn_of_violation(variable: keras.Variable) -> None:
 
     Args:
         variable: A Keras variable with that constraint.
+
+    Raises:
+        ValueError: If it has another one, or none.
     """
+    if not isinstance(getattr(variable, "constraint", None), OffsetProjection):
+        raise ValueError(f"`variable` must be one with an OffsetProjection. Received: variable={variable!r}")
     violation = variable.constraint.violation(variable)
     if not violation < (TOLERANCE if "16" not in variable.dtype else TOLERANCE_16_BITS):  # not a number is not
         warn_of(

@@ -70,6 +70,8 @@ def diagonal_hessian(
         raise ValueError(f"`method` must be one of {_METHODS}. Received: method={method!r}")
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
+    if step is not None:
+        check_number("step", step, "a positive number", 0, np.finfo(float).max, open_below=True)
     if not model.compiled or model.loss is None:
         raise ValueError(f"`model` must be compiled with a loss. Received: model={model.name!r}")
     paths = [variable.path for variable in model.trainable_variables]

@@ -154,6 +154,9 @@ class ModelCopy:
     """A model rebuilt in another floating-point type, with its loss and gradients for one batch."""
 
     def __init__(self, model: keras.Model, x: ArrayLike, y: ArrayLike, dtype: str) -> None:
+        if np.shape(x)[:1] != np.shape(y)[:1]:
+            shapes = f"inputs of shape {np.shape(x)}, targets of shape {np.shape(y)}"
+            raise ValueError(f"`y` must have a target for each input. Received: {shapes}")
         config = _with_dtype(keras.saving.serialize_keras_object(model), dtype)
         self.model = keras.saving.deserialize_keras_object(config, safe_mode=False)
         self.model.set_weights(model.get_weights())
@@ -248,6 +251,8 @@ def _with_dtype(config, dtype):
 
 
 def _check(model, samples, step, dtype):
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a Keras model. Received: model={model!r}")
     if not model.compiled or model.loss is None:
         raise ValueError(f"`model` must be compiled with a loss. Received: model={model.name!r}")
     if not model.built or not model.trainable_variables:

@@ -85,13 +85,16 @@ def harmonics(points: np.ndarray, kernel_size: int) -> np.ndarray:
         Array `(n, B)` of float64: ring by ring, m = 0 first, then the cosine and the sine of each m.
 
     Raises:
-        ValueError: If the kernel size is even, or above 11.
+        ValueError: If the kernel size is even, or above 11, or `points` has another shape.
 
     Example:
 
     >>> harmonics(np.array([[0.0, 0.0], [1.0, 0.0]]), 3)[:, 0].tolist()
     [1.0, 0.0]
     """
+    points = np.asarray(points, "float64")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"`points` must be an array (n, 2). Received: points of shape {points.shape}")
     radius, angle = np.hypot(*points.T), np.arctan2(points[:, 1], points[:, 0])
     norms = np.hypot(*(coordinates((kernel_size, kernel_size)) / 2).T)
     columns = []
@@ -132,6 +135,8 @@ def turned_harmonics(group: SymmetryGroup, kernel_size: int) -> np.ndarray:
     >>> turned_harmonics(get_symmetry("p8"), 5).shape
     (8, 25, 11)
     """
+    if not isinstance(group, SymmetryGroup):
+        raise ValueError(f"`group` must be a SymmetryGroup. Received: group={group!r}")
     size = (kernel_size, kernel_size)
     taps = coordinates(size) / 2
     turned = np.empty((group.order, kernel_size**2, number_of_functions(kernel_size)))

@@ -23,7 +23,14 @@ def interpolate(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
     Returns:
         Array of the same shape; zero where a value lies outside of the image.
+
+    Raises:
+        ValueError: If an argument has another shape.
     """
+    image, matrix = np.asarray(image), np.asarray(matrix)
+    if image.ndim != 4 or matrix.shape != (2, 2):
+        shapes = f"image of shape {image.shape}, matrix of shape {matrix.shape}"
+        raise ValueError(f"`image` must have 4 axes, and `matrix` the shape (2, 2). Received: {shapes}")
     centre = (np.array(image.shape[1:3]) - 1) / 2
     # From (row, column) to (row, column), by the inverse of the matrix, its transpose; rows count downwards, y up.
     back = matrix.T[::-1, ::-1] * [[1, -1], [-1, 1]]

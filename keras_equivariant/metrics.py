@@ -42,7 +42,7 @@ def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """
     y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     check_same_shape(y_true, y_pred)
-    if y_pred.shape[-1] not in (3, None):
+    if tuple(y_pred.shape)[-1:] not in ((3,), (None,)):
         raise ValueError(f"`y_pred` must be colours (..., 3). Received: y_pred of shape {tuple(y_pred.shape)}")
     dtype = y_pred.dtype if "float" in str(y_pred.dtype) else keras.config.floatx()
     ratios = ops.cast(y_pred, dtype) / ops.cast(y_true, dtype)
@@ -58,7 +58,7 @@ def reproduction_angular_error(y_true: Tensor, y_pred: Tensor) -> Tensor:
 
 def check_same_shape(y_true: Tensor, y_pred: Tensor) -> None:
     """Raises a ValueError if the shapes, as far as they are known, would have to be broadcast."""
-    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    true, pred = (tuple(y.shape if hasattr(y, "shape") else np.shape(y)) for y in (y_true, y_pred))
     if len(true) != len(pred) or any(a != b for a, b in zip(true, pred, strict=True) if None not in (a, b)):
         raise ValueError(f"`y_true` must have the shape of `y_pred`. Received: shapes {true} and {pred}")
 

@@ -76,6 +76,7 @@ class LayerwiseSGD(RatedSGD):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
+        _check_mapping("layer_rates", layer_rates)
         self.layer_rates = dict(layer_rates or {})
         if any(not rate >= 0 for rate in self.layer_rates.values()):
             raise ValueError(f"`layer_rates` must be at least 0. Received: layer_rates={self.layer_rates}")
@@ -136,6 +137,7 @@ class WeightwiseSGD(RatedSGD):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, momentum=momentum, nesterov=nesterov, **kwargs)
+        _check_mapping("weight_rates", weight_rates)
         self.weight_rates = {path: np.asarray(rates, "float64") for path, rates in (weight_rates or {}).items()}
         for path, rates in self.weight_rates.items():
             if not (rates >= 0).all():
@@ -163,6 +165,12 @@ class WeightwiseSGD(RatedSGD):
     def get_config(self) -> dict[str, Any]:
         rates = {path: values.tolist() for path, values in self.weight_rates.items()}
         return {**super().get_config(), "weight_rates": rates}
+
+
+def _check_mapping(name, rates):
+    """Raises a ValueError unless rates, if there are any, are a dictionary."""
+    if rates is not None and not isinstance(rates, Mapping):
+        raise ValueError(f"`{name}` must be a dictionary from names to rates. Received: {name}={rates!r}")
 
 
 def _ends_with(variable, path):

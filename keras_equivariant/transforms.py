@@ -99,7 +99,11 @@ def transform_array(array: np.ndarray, symmetry: str, element: int, subgroup: st
 
     Returns:
         The transformed NumPy array.
+
+    Raises:
+        ValueError: As `transform_image` and `transform_feature_map`.
     """
+    array = ops.convert_to_numpy(array)
     space = array.ndim - 2
     if space == 0:
         return array

@@ -28,7 +28,7 @@ def _dense():
     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
 
 
-def _compiled():
+def compiled():
     model = _dense()
     model.compile("sgd", "mse")
     return model
@@ -111,9 +111,9 @@ OTHERS = [
     (harmonics.number_of_functions, {"kernel_size": 3}),
     (harmonics.rings, {"kernel_size": 3}),
     (harmonics.turned_harmonics, {"group": ke.get_symmetry("p8"), "kernel_size": 3}),
-    (curvature.diagonal_hessian, {"model": _compiled(), "x": POINTS, "y": POINTS}),
+    (curvature.diagonal_hessian, {"model": compiled(), "x": POINTS, "y": POINTS}),
     (curvature.lecun_rates, {"curvatures": {"kernel": np.ones(3)}}),
-    (gradients.check_gradients, {"model": _compiled(), "x": POINTS, "y": POINTS, "samples": 2}),
+    (gradients.check_gradients, {"model": compiled(), "x": POINTS, "y": POINTS, "samples": 2}),
 ]
 # Warnings, what a function returns, and what others are made of.
 NOT_TRIED = {"ConstraintWarning", "EquivarianceWarning", "ApproximateSpectrum", "GradientReport", "LayerGradients"}

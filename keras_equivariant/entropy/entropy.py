@@ -41,7 +41,7 @@ def entropy_of_spectrum(eigenvalues: ArrayLike, t: float = 1, weights: ArrayLike
         The entropy in bits, a float: 0 for a single eigenvalue that is not 0, log2 n for n equal ones.
 
     Raises:
-        ValueError: If `t` is not positive, or the eigenvalues are not finite or all 0.
+        ValueError: If `t` is not positive, the eigenvalues are not finite or all 0, or the weights are not as many.
 
     Example:
 
@@ -56,6 +56,9 @@ def entropy_of_spectrum(eigenvalues: ArrayLike, t: float = 1, weights: ArrayLike
     magnitudes = np.abs(np.asarray(eigenvalues))
     if not 0 < magnitudes.max(initial=0) < np.inf:
         raise ValueError(f"`eigenvalues` must be finite, and one not 0. Received: {magnitudes.size} eigenvalues")
+    if weights is not None and np.shape(weights) != magnitudes.shape:
+        shapes = f"weights of shape {np.shape(weights)}, eigenvalues of shape {magnitudes.shape}"
+        raise ValueError(f"`weights` must be one for each eigenvalue. Received: {shapes}")
     # Relative to the largest, so that no power of t underflows as a whole.
     powers = (magnitudes / magnitudes.max()) ** t
     present = powers > 0

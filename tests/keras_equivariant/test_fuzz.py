@@ -8,8 +8,12 @@ import pytest
 from convention import arguments_of
 from conventions import TABLE
 from fuzz import CASES, SHAPES, draw, fault, spoiled
-from fuzz_table import NOT_TRIED, OTHERS
+from fuzz_table import NOT_TRIED, OTHERS, compiled
+from fuzz_table import POINTS as X
 from helpers import ROOT, example_of
+
+import keras_equivariant as ke
+from keras_equivariant import activations, curvature, entropy, gradients, harmonics, interpolation, transforms
 
 # Backends have errors of their own for what Keras does not check.
 pytestmark = [
@@ -51,6 +55,31 @@ def test_functions_and_other_classes():
         if found:
             faults.append((getattr(function, "__qualname__", function), arguments, found))
     assert not faults, "\n".join(map(str, faults))
+
+
+FOUND = [
+    (ke.optimizers.WeightwiseSGD, {"weight_rates": 3}, "`weight_rates` must be a dictionary"),
+    (ke.optimizers.LayerwiseSGD, {"layer_rates": 3}, "`layer_rates` must be a dictionary"),
+    (gradients.check_gradients, {"model": "model", "x": X, "y": X}, "`model` must be a Keras model"),
+    (gradients.check_gradients, {"model": compiled(), "x": X, "y": X[1:]}, "`y` must have a target for each input"),
+    (curvature.diagonal_hessian, {"model": compiled(), "x": X, "y": X, "step": False}, "`step` must be a positive"),
+    (ke.metrics.check_same_shape, {"y_true": 2.0, "y_pred": X}, "`y_true` must have the shape"),
+    (ke.metrics.reproduction_angular_error, {"y_true": 2.0, "y_pred": 2.0}, "`y_pred` must be colours"),
+    (entropy.entropy_of_spectrum, {"eigenvalues": [1, 2], "weights": 2}, "`weights` must be one for each"),
+    (harmonics.harmonics, {"points": [1, 2], "kernel_size": 3}, "`points` must be an array"),
+    (harmonics.turned_harmonics, {"group": "p8", "kernel_size": 3}, "`group` must be a SymmetryGroup"),
+    (interpolation.interpolate, {"image": X, "matrix": np.eye(2)}, "`image` must have 4 axes"),
+    (interpolation.interpolate, {"image": X[None, None], "matrix": 2}, "`matrix` the shape"),
+    (transforms.transform_array, {"array": 3, "symmetry": "p4", "element": 1}, "`feature_map` must have 5 axes"),
+    (ke.constraints.warn_of_violation, {"variable": 3}, "`variable` must be one with an OffsetProjection"),
+    (activations.sparsemax, {"x": [1, 2]}, "`x` must hold floating-point numbers"),
+]
+
+
+@pytest.mark.parametrize("function, arguments, message", FOUND)
+def test_what_random_arguments_found(function, arguments, message):
+    with pytest.raises(ValueError, match=f"{message}.*Received: "):
+        function(**arguments)
 
 
 def test_everything_public_is_tried():
