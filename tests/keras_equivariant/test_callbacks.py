@@ -51,7 +51,8 @@ def nested():
 def fit(model, *callbacks, epochs=2, x=X, compiled=False, **arguments):
     """Compiled where asked for: for a few steps TensorFlow is quicker without a graph."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss, jit_compile=COMPILES, run_eagerly=ON_TENSORFLOW and not compiled)
+    eagerly = ON_TENSORFLOW and not compiled
+    model.compile("sgd", loss, jit_compile=COMPILES and not eagerly, run_eagerly=eagerly)
     return model.fit(x, LABELS[: len(x)], epochs=epochs, verbose=0, callbacks=list(callbacks), **arguments).history
 
 

@@ -1,3 +1,4 @@
+import functools
 import json
 import zipfile
 
@@ -52,10 +53,16 @@ def example_for(model, batch):
     return random_array(batch, height or 10, width or 14, *rest)
 
 
+@functools.cache
+def both(build):
+    """A model and its plain form, for all tests that do not change them."""
+    model = build()
+    return model, to_planar(model)
+
+
 @pytest.mark.parametrize("build", MODELS)
 def test_computes_the_same_without_our_classes(build):
-    model = build()
-    planar = to_planar(model)
+    model, planar = both(build)
     x = example_for(model, BATCH)
     assert relative_error(planar(x), model(x)) < 1e-5
     assert planar.input_shape == model.input_shape
@@ -73,22 +80,22 @@ def test_weights_of_the_model_stay_as_they_are():
 
 
 def test_norms_go_into_convolutions_where_nothing_else_reads_them():
-    kinds = [type(layer) for layer in to_planar(residual_network()).layers]
+    kinds = [type(layer) for layer in both(residual_network)[1].layers]
     assert kinds.count(layers.Conv2D) == 4
     assert kinds.count(layers.BatchNormalization) == 2  # one reads what the shortcut reads, one follows the sum
     assert layers.Dropout not in kinds
-    kinds = [type(layer) for layer in to_planar(ordinary()).layers]
+    kinds = [type(layer) for layer in both(ordinary)[1].layers]
     assert kinds.count(layers.BatchNormalization) == 1
 
 
 def test_the_models_hold_every_layer_that_can_be_lowered():
-    kinds = {type(layer) for build in MODELS for layer in build().layers}
+    kinds = {type(layer) for build in MODELS for layer in both(build)[0].layers}
     assert {kind.__name__ for kind in kinds if kind.__module__.startswith("keras_equivariant")} == set(LOWERED)
 
 
 @pytest.mark.parametrize("build", MODELS)
 def test_files_name_nothing_of_ours_nor_what_is_private_to_keras(build, tmp_path):
-    to_planar(build()).save(tmp_path / "planar.keras")
+    both(build)[1].save(tmp_path / "planar.keras")
     with zipfile.ZipFile(tmp_path / "planar.keras") as file:
         config = json.loads(file.read("config.json"))
     assert "keras_equivariant" not in json.dumps(config)

@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, ROOT, random_array, to_numpy
+from helpers import COMPILES, ROOT, cases, random_array, to_numpy
 
 from keras_equivariant.layers import GroupConv2D, GroupSeparableConv2D
 
@@ -34,8 +34,10 @@ def network(kind, recompute, dropout):
     return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling3D()(x)))
 
 
-@pytest.mark.parametrize("kind", [GroupConv2D, GroupSeparableConv2D])
-@pytest.mark.parametrize("compiles", [False, True] if COMPILES else [False])
+WAYS = [(GroupConv2D, False), (GroupSeparableConv2D, COMPILES)]
+
+
+@pytest.mark.parametrize("kind, compiles", cases([*WAYS, (GroupConv2D, COMPILES), (WAYS[1][0], False)], WAYS, WAYS))
 def test_training_is_the_same(kind, compiles):
     x, y = random_array(3, 6, 6, 3), random_array(3, 1)
     weights = []

@@ -91,7 +91,7 @@ def test_agrees_with_the_formula(name, dtype):
 @pytest.mark.parametrize("kernel_size, strides", WINDOWS)
 @pytest.mark.parametrize("name", cases(["p4", "p4m"], ["p4m"]))
 def test_outputs_and_gradients_are_those_of_the_planar_convolution(name, kernel_size, strides, padding, dtype):
-    for size in cases(((7, 8), (6, 5)), ((7, 8),)):
+    for size in cases([(7, 8), (6, 5)], [(7, 8)], [(7, 8) if dtype == "float64" else (6, 5)]):
         x = random_array(2, *size, get_symmetry(name).order, 3, dtype=dtype)
         planar, spectral = layers(2, kernel_size, name, shape=x.shape, strides=strides, padding=padding, dtype=dtype)
         y = planar(x)

@@ -39,7 +39,7 @@ NETWORKS = {
     "color_cerberus": CERBERUS,
     "offset_color_cerberus": CERBERUS,
 }
-SERVED = ["z2cnn", "p4cnn", "p4cnn_rotation_pooling", "p4_offset_resnet20", *(f"bouvrie_{name}" for name in BOUVRIE)]
+SERVED = ["p4cnn", "p4cnn_rotation_pooling", "p4_offset_resnet20", *(f"bouvrie_{name}" for name in BOUVRIE)]
 OFFSET_RESNETS = ["offset_resnet20", "p4_offset_resnet20"]
 
 PROGRAM = """
@@ -186,7 +186,7 @@ def loaded(tmp_path_factory):
             save(planar, folder / "ordinary" / build.__name__, x)
         (folder / "to lower").mkdir()
         for name in OFFSET_RESNETS:
-            zoo.create(name).save(folder / "to lower" / f"{name}.keras")
+            small_network(name).save(folder / "to lower" / f"{name}.keras")
     printed = run_python(PROGRAM, folder, *(":".join(names) for names in PUBLISHED)).splitlines()
     found = {}
     for line in printed:

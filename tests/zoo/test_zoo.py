@@ -84,7 +84,7 @@ def test_mixed_precision_and_compilation(name):
     compiled = name == "p4cnn"  # once; for a few steps TensorFlow is quicker without a graph
     model.compile("adam", loss, jit_compile=COMPILES and compiled, run_eagerly=ON_TENSORFLOW and not compiled)
     x, labels = random_array(4, 28, 28, 1), np.arange(4)
-    losses = [float(model.train_on_batch(x, labels)) for _ in range(10)]
+    losses = [float(model.train_on_batch(x, labels)) for _ in range(20)]
     assert losses[-1] < losses[0]
     assert "bfloat16" in str(model(x).dtype)
 
