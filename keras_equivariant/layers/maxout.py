@@ -63,8 +63,8 @@ class Maxout(OneInputOfAnyNumbers):
         return largest(blocks, (-1,))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        channels = input_shape[-1]
-        if len(input_shape) < 2 or channels is None or channels % self.pieces != 0:
+        channels = input_shape[-1] if len(input_shape) > 1 else None
+        if channels is None or channels % self.pieces != 0:
             raise ValueError(
                 f"The input must be (batch, ..., channels), channels known and a multiple of `pieces`. "
                 f"Received: pieces={self.pieces}, input_shape={tuple(input_shape)}"

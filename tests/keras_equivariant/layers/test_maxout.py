@@ -58,6 +58,7 @@ def test_networks_that_turn_and_that_take_coloured_light(size):
         (1.5, (1, 4), "Received: pieces=1.5"),
         (3, (1, 4), "a multiple of `pieces`. Received: pieces=3, input_shape=.1, 4."),
         (2, (4,), "must be .batch, ..., channels."),
+        (2, (), "must be .batch, ..., channels."),
     ],
 )
 def test_bad_arguments(pieces, shape, message):
