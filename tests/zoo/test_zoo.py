@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, ON_TENSORFLOW, random_array
+from helpers import COMPILES, ON_TENSORFLOW, cases, random_array
 from networks import create_with_random_statistics
 
 from keras_equivariant import zoo
@@ -73,7 +73,7 @@ def test_the_maps_shrink_as_in_the_paper(name):
     assert heights == [26, 24, 10, 8, 6, 4, 1]
 
 
-@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+@pytest.mark.parametrize("name", cases(TRAINABLE_PARAMETERS, ["p4cnn"]))
 def test_mixed_precision_and_compilation(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
