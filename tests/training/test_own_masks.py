@@ -11,7 +11,7 @@ from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.runs.finished import load_run
 from keras_equivariant.training.runs.own import from_folder
 from PIL import Image
-from small_tasks import quickly
+from small_tasks import killed_after, quickly, without_files
 
 pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 RED, BLACK = (255, 0, 0), (0, 0, 0)
@@ -174,6 +174,19 @@ def test_bad_tables(tmp_path, change, message):
     table.write_text(table.read_text().replace(*change))
     with pytest.raises(ValueError, match=message):
         from_folder(folder)
+
+
+@pytest.mark.parametrize("write", [write_masks, write_numbers])
+def test_a_killed_run_goes_on_to_the_same_end(write, tmp_path, capsys):
+    folder = write(tmp_path / "mine")
+    command = ["fit", "--data", str(folder), "--epochs", "2", "--output"]
+    with quickly(), without_files():
+        assert cli.main([*command, str(tmp_path / "whole")]) == 0
+        with killed_after(1):
+            cli.main([*command, str(tmp_path / "run")])
+        assert cli.main([*command, str(tmp_path / "run"), "--resume"]) == 0, capsys.readouterr().err
+    for name in ("history.csv", "split.csv"):
+        assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
 def test_numbers_called_label_are_classes_unless_the_task_is_given(tmp_path):

@@ -87,7 +87,10 @@ class Recipe:
     steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without building anything."""
+        """Checks what can be checked without building anything; a recipe read from JSON has lists for tuples."""
+        for field in ("augmentation", "class_weights"):
+            if isinstance(getattr(self, field), list):
+                object.__setattr__(self, field, tuple(getattr(self, field)))
         for field in ("epochs", "batch_size", "fitted_images", "patience", "steps_per_epoch"):
             if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f"`{field}` must be at least 1. Received: {field}={getattr(self, field)}")
