@@ -94,7 +94,7 @@ def test_a_folder_with_packages_of_our_names(programs, tmp_path, tensorflow_back
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('this one is the user\\'s')\n")
     for command in (["keras-equivariant"], ["python", "-m", "keras_equivariant"]):
         program = [programs / command[0], *command[1:]]
-        assert run([*program, "--version"], tmp_path).split()[-1] == "0.1.0"
+        assert run([*program, "--version"], tmp_path).split()[-1] == "0.2.0"
         assert "  p4cnn " in run([*program, "list"], tmp_path)
     error = run([*program, "fit", "folder_regression", "--data-dir", "absent"], tmp_path, status=2)
     assert error.startswith("keras-equivariant: error: ") and error.count("\n") == 1, error
