@@ -285,10 +285,7 @@ def warn_of_violation(variable: keras.Variable) -> None:
     """Warns if a variable does not satisfy its `OffsetProjection`.
 
     Args:
-        variable: A Keras variable with that constraint.
-
-    Raises:
-        ValueError: If it has another one, or none.
+        variable: A Keras variable with that constraint; others are refused.
     """
     if not isinstance(getattr(variable, "constraint", None), OffsetProjection):
         raise ValueError(f"`variable` must be one with an OffsetProjection. Received: variable={variable!r}")
