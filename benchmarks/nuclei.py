@@ -52,11 +52,11 @@ def load(folder, tested):
 
 def create(way, filters):
     """A network for pictures of any size with scores of background, inside and rim."""
-    arguments = {"input_shape": (None, None, 3), "classes": len(objects.CLASSES)}
-    if way == "p4m":
-        return zoo.create("p4m_unet", filters=filters, **arguments)
-    # As many parameters: 8 orientations see each map 8 times, and one kernel makes 8 of them.
-    return zoo.create("unet", filters=[round(filters * 8**0.5 * 2**level) for level in range(4)], **arguments)
+    if way != "p4m":  # as many parameters: 8 orientations see each map 8 times, and one kernel makes 8 of them
+        filters = [round(maps * 8**0.5) for maps in filters]
+    name = "p4m_unet" if way == "p4m" else "unet"
+    shape = {"input_shape": (None, None, 3), "classes": len(objects.CLASSES), "depth": len(filters) - 1}
+    return zoo.create(name, filters=filters, **shape)
 
 
 def train(way, pictures, filters, steps, rate, seed):
@@ -177,7 +177,11 @@ def main():
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rate", type=float, default=1e-2, help="of Adam, falling to zero along half a cosine")
     parser.add_argument(
-        "--filters", type=int, default=4, help="of the network on p4m; the other has as many parameters"
+        "--filters",
+        type=int,
+        nargs="+",
+        default=[4, 8, 16, 32],
+        help="of each level on p4m; the other network has as many parameters",
     )
     parser.add_argument("--tested", type=int, default=24, help="pictures to test on")
     parser.add_argument("--output", default="nuclei", metavar="STEM")
