@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keras_equivariant.training.files import read_json
-from keras_equivariant.training.names import check_name, list_models, with_hint
+from keras_equivariant.training.messages import in_one_line, is_exhausted
+from keras_equivariant.training.names import check_name, list_models
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.recipes.durations import duration
 from keras_equivariant.training.runs.callbacks import load_callbacks
@@ -24,7 +25,6 @@ from keras_equivariant.training.studies import list_studies
 
 from keras_equivariant.version import __version__
 
-_LONGEST_MESSAGE = 1000  # a backend may print whole arrays
 _FORMATS = ("keras", "saved_model", "onnx", "litert", "openvino")
 _TABLES = ("markdown", "json")
 _GREETING = """\
@@ -60,14 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check_name("command", arguments[0], commands)
         parsed = parser.parse_args(arguments)
         return parsed.run(parsed) or 0
-    except (ValueError, OSError) as error:
-        message = with_hint(" ".join(str(error).split()))
-        print(f"keras-equivariant: error: {message[:_LONGEST_MESSAGE]}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         hint = "; --resume goes on from the last whole epoch" if parsed.run is _fit else ""
         print(f"keras-equivariant: interrupted{hint}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not isinstance(error, ValueError | OSError) and not is_exhausted(error):
+            raise
+        print(in_one_line(error), file=sys.stderr)
+        return 2
 
 
 class _Parser(argparse.ArgumentParser):

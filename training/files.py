@@ -33,6 +33,9 @@ def replacing(path: Path) -> Iterator[pathlib.Path]:
         if path.is_dir() and partial.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)
+    except OSError as error:  # of a full disk, which does not say where
+        error.filename = error.filename or str(path)
+        raise
     finally:
         _remove(partial)
 

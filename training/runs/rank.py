@@ -86,7 +86,13 @@ def _load(place: str) -> tuple[str, keras.Model, Callable]:
         raise ValueError(
             f"`models` must be folders of runs, .keras files or names of keras.applications. Received: {place!r}"
         )
-    return place, builder(weights="imagenet"), lambda images: module.preprocess_input(255 * np.array(images))
+    try:
+        model = builder(weights="imagenet")
+    except Exception as error:  # of the network, as a plain `Exception`
+        raise ValueError(
+            f"The weights of ImageNet must be there or downloadable ({error}). Received: {place!r}"
+        ) from None
+    return place, model, lambda images: module.preprocess_input(255 * np.array(images))
 
 
 def _fitted(images: np.ndarray, shape: tuple[Any, ...], place: str) -> np.ndarray:
