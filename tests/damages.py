@@ -1,6 +1,7 @@
 """What disks, networks and people do to files."""
 
 import io
+import json
 import zipfile
 
 
@@ -38,4 +39,19 @@ def exchange(rng, content):
     return made.getvalue()
 
 
+def retype(rng, content):
+    """Gives one value of a JSON file another type, as an editor by hand may."""
+    whole = json.loads(content)
+    place, keys = whole, ()
+    while True:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = keys[rng.integers(len(keys))]
+        if not isinstance(place[key], dict | list) or not place[key] or rng.random() < 0.2:
+            break
+        place = place[key]
+    place[key] = RETYPED[rng.integers(len(RETYPED))]
+    return json.dumps(whole).encode()
+
+
+RETYPED = (None, True, 0, -1, 2.5, 1e300, float("nan"), "", "x", "60", [], [1], ["a"], {}, {"a": 1}, [[]])
 DAMAGES = (flip, flip, flip, truncate, blank, exchange)

@@ -149,7 +149,20 @@ def card_arguments(builder: Callable[..., Any], path: pathlib.Path) -> dict[str,
         raise ValueError(f"`weights`: the file is damaged: its checksum is not that of its card. Received: {path}")
     if card["model"] != builder.__name__:
         raise ValueError(f"`weights` must be those of {builder.__name__}, not of {card['model']}. Received: {path}")
-    return card["arguments"]
+    return stored_arguments(builder, card["arguments"], card_path(path))
+
+
+def stored_arguments(builder: Callable[..., Any], arguments: Any, path: pathlib.Path) -> dict[str, Any]:
+    """The arguments of a builder as a file holds them.
+
+    Raises:
+        ValueError: If they are none of the builder's: the file is damaged, or of another version.
+    """
+    try:
+        inspect.signature(builder).bind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{path} must hold arguments of {builder.__name__} ({error}). Received: {arguments}") from None
+    return arguments
 
 
 def check_arguments(

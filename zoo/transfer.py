@@ -20,6 +20,7 @@ from keras_equivariant.zoo.pretrained import (
     preset_path,
     read_json,
     read_model,
+    stored_arguments,
 )
 
 
@@ -83,6 +84,7 @@ def _run_arguments(builder, folder):
     name, arguments = (recipe.get("model"), recipe.get("model_arguments")) if isinstance(recipe, dict) else (None, None)
     if name != builder.__name__ or not isinstance(arguments, dict):
         raise ValueError(f"`weights` must be those of {builder.__name__}, not of {name}. Received: {folder}")
+    stored_arguments(builder, arguments, folder / "config.json")
     return {**arguments, **architecture(builder, arguments)}
 
 

@@ -5,12 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
-from damages import DAMAGES, exchange
+from damages import DAMAGES, exchange, retype
 from fuzz import CASES, draw
 from keras_equivariant.training.input.preprocessing import load_preprocessing
 from keras_equivariant.training.runs.checkpoint import load_checkpoint, save_checkpoint
 from keras_equivariant.training.runs.compare import compare_runs, format_table
-from keras_equivariant.training.runs.finished import load_model, read_recipe
+from keras_equivariant.training.runs.finished import load_model, load_run, read_recipe
+from keras_equivariant.training.runs.folder import check_output
+from keras_equivariant.training.tasks import get_task
 from runs import finished_run
 
 from keras_equivariant import zoo
@@ -54,13 +56,22 @@ def zoo_weights_of(path):
     return zoo.create("p4cnn", weights=path / WEIGHTS).get_weights()
 
 
+def run_of(path):
+    recipe, _ = read_recipe(path)
+    get_task(recipe.task).check(recipe)
+    check_output(path, 10**9, resume=True)
+    load_run(path)
+    return [recipe, table_of(path)]
+
+
 # File, how it is read, and whether its format has a checksum of what it says.
 READERS = (
     ("model.keras", weights_of, True),
     ("checkpoint.npz", checkpoint_of, True),
     ("preprocessing.npz", preprocessing_of, True),
     (WEIGHTS, zoo_weights_of, True),
-    ("config.json", lambda path: [read_recipe(path)], False),
+    (WEIGHTS.replace(".weights.h5", ".json"), zoo_weights_of, False),
+    ("config.json", run_of, False),
     ("metrics.json", table_of, False),
     ("history.csv", table_of, False),
 )
@@ -74,7 +85,7 @@ def test_damage_is_an_error_or_does_not_matter(name, read, has_checksum, whole, 
     cases = max(CASES // len(READERS), 3)
     for case in range(cases):
         rng = np.random.default_rng([4, len(name), case])
-        damage = draw(rng, DAMAGES)
+        damage = draw(rng, (*DAMAGES, *(retype,) * 6) if name.endswith(".json") else DAMAGES)
         (copy / name).write_bytes(damage(rng, content))
         try:
             found = read(copy)
@@ -88,7 +99,7 @@ def test_damage_is_an_error_or_does_not_matter(name, read, has_checksum, whole, 
         if has_checksum and not same and damage is not exchange:
             faults.append((case, damage.__name__, "loaded something else"))
     assert not faults, "\n".join(map(str, faults))
-    assert refused >= cases // 4
+    assert refused >= cases // 6
     print(f"{name}: {cases} cases, {refused} refused")
 
 

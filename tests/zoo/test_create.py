@@ -177,6 +177,13 @@ def test_weights_that_do_not_suit(trained, name, form, arguments, message):
         zoo.create(name, weights=form if form == "rotated" else trained[1] / form, **arguments)
 
 
+def test_a_run_with_arguments_that_there_are_not(trained):
+    recipe = {"model": "p4cnn", "model_arguments": {"filters": 3, "colour": True}}
+    (trained[1] / "config.json").write_text(json.dumps({"recipe": recipe}))
+    with pytest.raises(ValueError, match="config.json must hold arguments of p4cnn .*'colour'.*Received: "):
+        zoo.create("p4cnn", weights=trained[1])
+
+
 @pytest.mark.parametrize("damaged", ["model.keras", "mine.weights.h5", "config.json"])
 def test_damaged_files(trained, damaged):
     path = trained[1] / damaged

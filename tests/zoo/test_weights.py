@@ -92,6 +92,13 @@ def test_another_architecture_by_path(folder, tmp_path):
         zoo.p4cnn(weights=folder / "nested.weights.h5")
 
 
+@pytest.mark.parametrize("arguments", [{"colour": True}, [], 3])
+def test_a_card_with_arguments_that_there_are_not(folder, arguments):
+    write_card(folder, "p4cnn-stars", model="p4cnn", arguments=arguments)
+    with pytest.raises(ValueError, match="p4cnn-stars.json must hold arguments of p4cnn .*Received: "):
+        zoo.p4cnn(weights="stars")
+
+
 def test_another_models_card(folder):
     write_card(folder, "p4cnn-stars", model="z2cnn", arguments={})
     with pytest.raises(ValueError, match="must be those of p4cnn, not of z2cnn"):
