@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 import sys
 
@@ -46,6 +47,25 @@ def test_a_run_keeps_its_split_and_its_classes(run):
     assert metrics["recall_by_class"]["bars"] == pytest.approx(100 * matrix[0, 0] / 5)
     assert 0 <= metrics["calibration_error"] <= 100 and metrics["invariance_error"] < 1e-4
     assert (path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "file, damage",
+    [
+        ("split.csv", lambda text: text.replace(",bars", ",rods", 1)),
+        ("split.csv", lambda text: text.replace("label", "lable", 1)),
+        ("labels.json", lambda text: '["bars"]'),
+        ("config.json", lambda text: text.replace('"input_shape"', '"shape"')),
+        ("config.json", lambda text: re.sub('"data_dir": ".*"', '"data_dir": 3', text)),
+    ],
+)
+def test_files_of_a_run_that_do_not_go_together(run, file, damage, tmp_path, capsys):
+    shutil.copytree(run[1], tmp_path / "run")
+    path = tmp_path / "run" / file
+    path.write_text(damage(path.read_text()))
+    assert cli.main(["evaluate", str(tmp_path / "run")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search("must hold split.csv, labels.json and config.json that go together|holds no recipe", line)
 
 
 def test_evaluate_tests_on_the_same_pictures_wherever_they_are(run, tmp_path, capsys):

@@ -38,6 +38,13 @@ PREPARED = {"cifar10": prepare_cifar10, "mnist": prepare_mnist, "imagenet2012": 
 REAL = os.environ.get("KERAS_EQUIVARIANT_TFDS")
 
 
+@pytest.mark.parametrize("optimizer", [{"class_name": "Adam", "config": {}}, {"class_name": "Adam"}, [], {}])
+def test_an_optimizer_that_says_too_little(optimizer):
+    recipe = get_recipe("rotated_digits", optimizer=optimizer)
+    with pytest.raises(ValueError, match="`optimizer` and `schedule` must be .*Received: optimizer="):
+        build_optimizer(recipe, 10)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Prepared data sets, made up, of the form of the real ones."""

@@ -7,12 +7,22 @@ from keras_equivariant.training.recipes import Recipe
 
 
 def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """Builds a recipe's optimizer, with its schedule, for a number of training steps in an epoch."""
-    name, config = recipe.optimizer["class_name"], recipe.optimizer["config"]
-    if recipe.schedule is not None:
-        schedule = _schedule(recipe.schedule, config["learning_rate"], steps, recipe.epochs)
-        config = {**config, "learning_rate": keras.optimizers.schedules.serialize(schedule)}
-    return keras.optimizers.get({"class_name": name, "config": config})
+    """Builds a recipe's optimizer, with its schedule, for a number of training steps in an epoch.
+
+    Raises:
+        ValueError: If the recipe does not say what they need.
+    """
+    try:
+        name, config = recipe.optimizer["class_name"], recipe.optimizer["config"]
+        if recipe.schedule is not None:
+            schedule = _schedule(recipe.schedule, config["learning_rate"], steps, recipe.epochs)
+            config = {**config, "learning_rate": keras.optimizers.schedules.serialize(schedule)}
+        return keras.optimizers.get({"class_name": name, "config": config})
+    except (KeyError, TypeError) as error:
+        received = f"optimizer={recipe.optimizer}, schedule={recipe.schedule}"
+        raise ValueError(
+            f"`optimizer` and `schedule` must be configurations of theirs ({error!r}). Received: {received}"
+        ) from None
 
 
 def _schedule(schedule: dict[str, Any], learning_rate: float, steps: int, epochs: int) -> Any:

@@ -7,12 +7,11 @@ from typing import Any
 
 import keras
 from keras_equivariant.training.data.images import load_images
-from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.files import read_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, load_preprocessing
 from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.folder import RunFolder, find_finished_run
-from keras_equivariant.training.runs.own import check_data
+from keras_equivariant.training.runs.own import check_data, load_own
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.task import Task
 from keras_equivariant.zoo.pretrained import read_model
@@ -44,7 +43,7 @@ class FinishedRun:
         """Loads the data set of the run from a folder, by default the one that the run was made with."""
         if self.folder.split.exists():
             folder = check_data(data_dir or self.data_dir or "")
-            return self.task.load_own(self.recipe, folder, read_split(self.folder.split), self.labels)
+            return load_own(self.folder, self.recipe, folder, self.labels)
         if self.folder.images.exists():
             if data_dir is not None:
                 rule = f"must not be given for a run with its images in {self.folder.images.name}"
@@ -93,9 +92,12 @@ def read_recipe(path: str | pathlib.Path) -> tuple[Recipe, str | None]:
     run = find_finished_run(path)
     config = read_json(run.config)
     try:
-        return Recipe(**config["recipe"]), config["data_dir"]
+        recipe, data_dir = Recipe(**config["recipe"]), config["data_dir"]
+        if data_dir is not None and not isinstance(data_dir, str):
+            raise TypeError("its data_dir is no path")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{run.config} holds no recipe ({error!r}). Received: run={path}") from None
+    return recipe, data_dir
 
 
 def _read_labels(path: pathlib.Path) -> list[str] | None:

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras_equivariant.training.data import is_known
 from keras_equivariant.training.data.images import LabelledImages, save_images
-from keras_equivariant.training.data.own_split import read_split
 from keras_equivariant.training.export.formats import export, has_tensorflow, writes_saved_models
 from keras_equivariant.training.files import write_csv, write_json
 from keras_equivariant.training.input.preprocessing import Preprocessing, list_preprocessings, save_preprocessing
@@ -23,7 +22,7 @@ from keras_equivariant.training.recipes import Recipe
 from keras_equivariant.training.runs.checkpoint import BestEpoch, Checkpoint
 from keras_equivariant.training.runs.duration import Duration, end_of
 from keras_equivariant.training.runs.folder import RunFolder, open_run
-from keras_equivariant.training.runs.own import check_data
+from keras_equivariant.training.runs.own import check_data, load_own
 from keras_equivariant.training.runs.provenance import run_config
 from keras_equivariant.training.tasks import get_task
 from keras_equivariant.training.tasks.own import DATASET
@@ -120,10 +119,9 @@ def _load(task: Task, recipe: Recipe, output: str, data_dir: str | None) -> Any:
     """The data set of a recipe; of people's own pictures only that of a run that goes on."""
     if recipe.dataset != DATASET:
         return task.load(recipe, data_dir)
-    split = RunFolder(output).split
-    if data_dir is None or not split.exists():
+    if data_dir is None or not RunFolder(output).split.exists():
         raise ValueError("`data` must be that of `from_folder` for people's own pictures. Received: data=None")
-    return task.load_own(recipe, check_data(data_dir), read_split(split), None)
+    return load_own(RunFolder(output), recipe, check_data(data_dir))
 
 
 def _are_unknown(recipe: Recipe, data: Any) -> bool:

@@ -179,7 +179,23 @@ def _again(run: RunFolder, folder: pathlib.Path) -> tuple[Recipe, Any]:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(f"`data` must hold the pictures of the run. Received: {folder} without {missing[0]}{more}")
-    return recipe, get_task(recipe.task).load_own(recipe, folder, rows, None)
+    return recipe, load_own(run, recipe, folder)
+
+
+def load_own(run: RunFolder, recipe: Recipe, folder: pathlib.Path, labels: list[str] | None = None) -> Any:
+    """The data set of a run on people's own pictures, split as before; as `Task.load_own`.
+
+    Raises:
+        ValueError: If a picture cannot be used, or a file of the run is damaged.
+    """
+    from keras_equivariant.training.data.own_split import read_split
+
+    rows = read_split(run.split)
+    try:
+        return get_task(recipe.task).load_own(recipe, folder, rows, labels)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        rule = f"must hold {run.split.name}, {run.labels.name} and {run.config.name} that go together ({error!r})"
+        raise ValueError(f"The folder of a run {rule}. Received: run={run.path}") from error
 
 
 def _palette(text: str) -> dict[str, str]:
