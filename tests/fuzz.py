@@ -5,7 +5,7 @@ import os
 import keras
 import numpy as np
 
-# Thousands by hand: KERAS_EQUIVARIANT_FUZZ=5000 pytest tests/keras_equivariant/test_fuzz.py ...
+# Thousands by hand: KERAS_EQUIVARIANT_FUZZ=5000 pytest -k "test_fuzz or test_damaged"
 CASES = int(os.environ.get("KERAS_EQUIVARIANT_FUZZ", "40"))
 
 
