@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keras_equivariant.training.files import read_json
-from keras_equivariant.training.messages import in_one_line, is_exhausted
-from keras_equivariant.training.names import check_name, list_models
+from keras_equivariant.training.names import check_name, in_one_line, is_exhausted, list_models
 from keras_equivariant.training.recipes import Recipe, get_recipe, list_recipes, starting_from, with_jitter
 from keras_equivariant.training.recipes.durations import duration
 from keras_equivariant.training.runs.callbacks import load_callbacks

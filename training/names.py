@@ -1,4 +1,4 @@
-"""Names that people type: which there are, and which was meant. All of it without Keras, which takes seconds."""
+"""Names that people type: which there are, which was meant; what is said of errors. All of it without Keras."""
 
 import ast
 import difflib
@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterable
 
 from keras_equivariant.training.files import read_json
+
+_LONGEST = 1000  # a backend may print whole arrays
+_OF_TENSORFLOW = r"\{\{.*?\}\}|\[Op:.*?\]"  # its own operations, of which it tells first and last
 
 
 def list_models() -> dict[str, str]:
@@ -69,3 +72,16 @@ def with_hint(message: str) -> str:
     names, name = re.findall("'([^']*)'", before.partition("must be one of")[2]), re.search("'([^']*)'$", received)
     nearest = difflib.get_close_matches(name[1], names, 1) if name else []
     return f"{before} Did you mean {nearest[0]!r}? Received: {received}" if nearest else message
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Whether an error is of the memory or, where TensorFlow writes, of a disk that is full."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says, without line breaks, and with the name that may have been meant."""
+    text = " ".join((re.sub(_OF_TENSORFLOW, "", str(error)) if is_exhausted(error) else str(error)).split())
+    if not text and isinstance(error, MemoryError):
+        text = "there is not enough memory"
+    return f"keras-equivariant: error: {with_hint(text)[:_LONGEST]}"
