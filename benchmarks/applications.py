@@ -1,6 +1,6 @@
 """The networks of `keras.applications`, converted: what becomes of them, and what a step and a prediction cost.
 
-    python benchmarks/applications.py --json results.jsonl                  # all, 224x224, p4, an hour
+    python benchmarks/applications.py --json results.jsonl                  # all, 224x224, p4, minutes for each
     python benchmarks/applications.py ResNet50 MobileNetV2 --symmetry p4m
 
 For each network, without trained weights: its parameters and those of the converted ones; which sizes are exact; the

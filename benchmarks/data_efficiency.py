@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 from keras_equivariant.training.data.rotated_mnist import load
 from keras_equivariant.training.data.transforms import rotate
+from keras_equivariant.training.files import replacing
 from keras_equivariant.training.model.batch_norm import reestimate_batch_norm
 from matplotlib.figure import Figure
 
@@ -63,18 +64,11 @@ def train(name, arguments, copies, images, labels, steps, seed):
     return model, seconds
 
 
-def rows_of(path, settings):
-    """The rows of an earlier run with these settings."""
-    written = json.loads(path.read_text()) if path.exists() else {"settings": settings, "rows": []}
-    if written["settings"] != settings:
-        raise SystemExit(f"{path} has other settings: {written['settings']}, not {settings}.")
-    return written["rows"]
-
-
 def write(rows, settings, stem):
     """Writes all rows, and draws the mean over the seeds."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".json").write_text(json.dumps({"settings": settings, "rows": rows}, indent=1))
+    with replacing(stem.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1))
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.add_subplot()
     counts = sorted({row["images"] for row in rows})
@@ -106,7 +100,11 @@ def main():
     test = data.test.first(arguments.test)
     shown = test.scaled_images()
     settings = {"steps": arguments.steps, "test_images": len(test), "tensorflow": tf.__version__}
-    rows = rows_of(arguments.output.with_suffix(".json"), settings)
+    path = arguments.output.with_suffix(".json")
+    stored = json.loads(path.read_text()) if path.exists() else {"settings": settings, "rows": []}
+    if stored["settings"] != settings:
+        parser.error(f"{path} has other settings: {stored['settings']}")
+    rows = stored["rows"]
     done = {(row["way"], row["images"], row["seed"]) for row in rows}
     for seed in range(arguments.seeds):
         order = np.random.default_rng(seed).permutation(len(data.train))

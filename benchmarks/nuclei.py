@@ -55,8 +55,8 @@ def create(way, filters):
     if way != "p4m":  # as many parameters: 8 orientations see each map 8 times, and one kernel makes 8 of them
         filters = [round(maps * 8**0.5) for maps in filters]
     name = "p4m_unet" if way == "p4m" else "unet"
-    shape = {"input_shape": (None, None, 3), "classes": len(objects.CLASSES), "depth": len(filters) - 1}
-    return zoo.create(name, filters=filters, **shape)
+    classes, depth = len(objects.CLASSES), len(filters) - 1
+    return zoo.create(name, input_shape=(None, None, 3), classes=classes, filters=filters, depth=depth)
 
 
 def train(way, pictures, filters, steps, rate, seed):

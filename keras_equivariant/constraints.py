@@ -282,19 +282,15 @@ def constraint_violations(model: Network) -> dict[str, float]:
 
 
 def warn_of_violation(variable: keras.Variable) -> None:
-    """Warns if a variable does not satisfy its `OffsetProjection`.
-
-    Args:
-        variable: A Keras variable with that constraint; others are refused.
-    """
+    """Warns if a variable does not satisfy its `OffsetProjection`; one that has none is refused."""
     if not isinstance(getattr(variable, "constraint", None), OffsetProjection):
         raise ValueError(f"`variable` must be one with an OffsetProjection. Received: variable={variable!r}")
     violation = variable.constraint.violation(variable)
     if not violation < (TOLERANCE if "16" not in variable.dtype else TOLERANCE_16_BITS):  # not a number is not
-        warn_of(
+        message = (
             f"The kernel {variable.path!r} is not offset-equivariant: a sum of its weights that should be 1 or 0 is "
             f"off by {violation:.2g}. `constraints.project_constraints(model)` projects it; the callback "
-            f"`callbacks.ProjectConstraints` does while a model trains on averages of weights; with "
-            f"projection='forward' nothing can change it.",
-            ConstraintWarning,
+            "`callbacks.ProjectConstraints` does while a model trains on averages of weights; with "
+            "projection='forward' nothing can change it."
         )
+        warn_of(message, ConstraintWarning)

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """All that is imported stays: to look through it for garbage again and again takes 4 % of the time."""
+    """All that is imported stays: it need not be looked through for garbage again and again."""
     gc.collect()
     gc.freeze()
 

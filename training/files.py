@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import json
 import os
 import pathlib
@@ -33,8 +34,9 @@ def replacing(path: Path) -> Iterator[pathlib.Path]:
         if path.is_dir() and partial.is_dir():
             shutil.rmtree(path)
         os.replace(partial, path)
-    except OSError as error:  # of a full disk, which does not say where
-        error.filename = error.filename or str(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:  # a full disk does not say where
+            error.filename = str(path)
         raise
     finally:
         _remove(partial)

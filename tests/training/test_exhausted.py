@@ -5,7 +5,7 @@ import errno
 import keras
 import pytest
 from keras_equivariant.training import cli
-from keras_equivariant.training.files import write_json
+from keras_equivariant.training.files import replacing, write_json
 
 
 def told(error, monkeypatch, capsys):
@@ -48,14 +48,18 @@ def test_where_a_disk_is_full(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_of_imagenet_without_a_network(tmp_path, monkeypatch, capsys, tensorflow_backend):
-    def fail(*arguments, **options):
-        raise Exception("URL fetch failure")  # noqa: TRY002 - as Keras does
+def test_an_error_without_a_number_keeps_its_words(tmp_path):
+    with pytest.raises(OSError, match="^Unable to write$"), replacing(tmp_path / "model.keras"):
+        raise OSError("Unable to write")
 
-    module = "keras.src.applications.mobilenet_v2"
-    monkeypatch.setattr(f"{module}.file_utils.get_file", fail)
+
+def test_weights_of_imagenet_without_a_network(tmp_path, monkeypatch, capsys, tensorflow_backend):
+    def fail(weights):
+        raise Exception("URL fetch failure")  # as Keras does
+
+    for place in (keras.applications, keras.applications.mobilenet_v2):
+        monkeypatch.setattr(place, "MobileNetV2", fail)
     command = ["rank", "MobileNetV2", "b", "c", "--images", "20", "--output", str(tmp_path / "out")]
     assert cli.main(command) == 2
     message = "must be there or downloadable (URL fetch failure). Received: 'MobileNetV2'"
     assert message in capsys.readouterr().err.splitlines()[-1]
-    keras.utils.clear_session(free_memory=False)

@@ -21,7 +21,7 @@ def build_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     except (KeyError, TypeError) as error:
         received = f"optimizer={recipe.optimizer}, schedule={recipe.schedule}"
         raise ValueError(
-            f"`optimizer` and `schedule` must be configurations of theirs ({error!r}). Received: {received}"
+            f"`optimizer` and `schedule` must be complete configurations ({error!r}). Received: {received}"
         ) from None
 
 
