@@ -135,6 +135,27 @@ def test_layers_and_zoo_without_tensorflow(backend, tensorflow_backend):
     assert float(error) < 1e-4 and float(difference) < 1e-3
 
 
+# What comes on demand is asked for by name, when its data are loaded and not before.
+ON_DEMAND = """
+import sys
+sys.modules["tensorflow_datasets"] = None
+from keras_equivariant.training.recipes import get_recipe
+from keras_equivariant.training.tasks import get_task
+
+for name in ("rotated_mnist", "colorchecker", "inpainting"):
+    recipe = get_recipe(name)
+    try:
+        get_task(recipe.task).load(recipe, sys.argv[1])
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_without_what_is_installed_on_demand(tmp_path, tensorflow_backend):
+    told = run([sys.executable, "-c", ON_DEMAND, tmp_path], tmp_path).splitlines()
+    assert len(told) == 3 and all('pip install "keras-equivariant[datasets]"' in line for line in told), told
+
+
 def test_the_light_requirements_are_among_those_of_the_package():
     def needs(lines):
         named = (re.match(r"([\w.-]+)(.*)", line.partition("#")[0].strip()) for line in lines)

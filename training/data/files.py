@@ -56,6 +56,22 @@ def scaled(image: np.ndarray) -> np.ndarray:
     return (image / np.float32(np.iinfo(image.dtype).max)).astype("float32")
 
 
+def shrink(image: np.ndarray, visible: np.ndarray, size: int) -> np.ndarray:
+    """The means of an image `(height, width, 3)` over a grid of cells, of visible pixels only; 0 where there are none.
+
+    Args:
+        image: The image.
+        visible: `(height, width, 1)`, 1 for visible pixels and 0 for others.
+        size: Number of cells along each side.
+    """
+    rows, columns = ((np.arange(size) * side) // size for side in image.shape[:2])
+
+    def sums(x: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(np.add.reduceat(x, rows, axis=0), columns, axis=1)
+
+    return sums(image * visible) / np.maximum(sums(visible), 1)
+
+
 def check_not_black(image: np.ndarray, path: Any) -> None:
     """Raises a ValueError if there is nothing to see in an image."""
     if not image.any():

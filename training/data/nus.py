@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import scipy.io
-from keras_equivariant.training.data.files import check_lights, check_not_black, manual_path, read_image
+from keras_equivariant.training.data.files import check_lights, check_not_black, manual_path, read_image, shrink
 from keras_equivariant.training.data.lights import FOLDS, SIZE, LitImagesBuilder
 
 _SEED = 0
@@ -72,22 +72,6 @@ def _read_photograph(path: pathlib.Path, light: np.ndarray, dark: float, bright:
         raise ValueError(f"The chart must be inside of the image. Received: {path} {raw.shape[:2]}, {chart.tolist()}")
     visible = np.ones((*image.shape[:2], 1), "float32")
     visible[top - 1 : bottom, left - 1 : right] = 0
-    image = shrink(image, visible)
+    image = shrink(image, visible, SIZE)
     check_not_black(image, path)
     return image, light, path.stem, pathlib.Path(path).parent.name
-
-
-def shrink(image: np.ndarray, visible: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """The means of an image `(height, width, 3)` over a grid of cells, of visible pixels only; 0 where there are none.
-
-    Args:
-        image: The image.
-        visible: `(height, width, 1)`, 1 for visible pixels and 0 for others.
-        size: Number of cells along each side.
-    """
-    rows, columns = ((np.arange(size) * side) // size for side in image.shape[:2])
-
-    def sums(x: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(np.add.reduceat(x, rows, axis=0), columns, axis=1)
-
-    return sums(image * visible) / np.maximum(sums(visible), 1)

@@ -4,9 +4,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_equivariant.training.data.files import check_not_black
+from keras_equivariant.training.data.files import check_not_black, shrink
 from keras_equivariant.training.data.images import Split
-from keras_equivariant.training.data.nus import shrink
 from keras_equivariant.training.input.pipelines import training_batches
 from keras_equivariant.training.input.preprocessing import Unchanged
 from keras_equivariant.training.model.network import create_network
