@@ -80,7 +80,7 @@ def gradients(layer, x, upstream):
         def loss(x, values):
             return (upstream * layer.stateless_call(values, layer.non_trainable_variables, x)[0]).sum()
 
-        at_x, at_values = jax.grad(loss, (0, 1))(x, [variable.value for variable in layer.trainable_variables])
+        at_x, at_values = jax.jit(jax.grad(loss, (0, 1)))(x, [variable.value for variable in layer.trainable_variables])
         found = [at_x, *at_values]
     else:
         import torch
