@@ -10,6 +10,7 @@ from keras import ops, tree
 from keras_equivariant.advice import check_layer, check_model  # noqa: F401 - they belong together
 from keras_equivariant.channel_groups import assignment_matrix, check_feature_groups, count_groups, describes
 from keras_equivariant.constraints import OffsetProjection, warn_of_violation
+from keras_equivariant.inference import infer
 from keras_equivariant.interpolation import turning_errors  # noqa: F401 - it, too
 from keras_equivariant.moved_inputs import run_moved
 from keras_equivariant.symmetry import get_symmetry
@@ -146,7 +147,7 @@ def equivariance_report(
             warn_of_violation(variable)
 
     def run(x):
-        return [ops.convert_to_numpy(y).astype("float64") for y in until(x, training=False)]
+        return [ops.convert_to_numpy(y).astype("float64") for y in infer(until, x)]
 
     outputs = run(inputs)
     deviations = np.zeros(len(layers))
@@ -166,8 +167,7 @@ def equivariance_report(
 
 
 def _run(model, inputs):
-    mode = {"training": False} if isinstance(model, keras.layers.Layer) else {}
-    return ops.convert_to_numpy(model(inputs, **mode)).astype("float64")
+    return ops.convert_to_numpy(infer(model, inputs)).astype("float64")
 
 
 def _layers_and_kinds(model, symmetry):

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 from scipy import ndimage
 
+from keras_equivariant.inference import infer
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Tensor
 
@@ -91,10 +91,9 @@ def turning_errors(
         raise ValueError(f"`symmetry` must be one of a square grid in the plane. Received: symmetry={symmetry!r}")
     if inputs.ndim != 4 or inputs.shape[1] != inputs.shape[2]:
         raise ValueError(f"`inputs` must be square images. Received: inputs of shape {inputs.shape}")
-    mode = {"training": False} if isinstance(model, keras.layers.Layer) else {}
 
     def run(x):
-        return ops.convert_to_numpy(model(x, **mode)).astype("float64")
+        return ops.convert_to_numpy(infer(model, x)).astype("float64")
 
     inputs = inputs * _disc(inputs, 1.0, _EDGE).astype(inputs.dtype)
     outputs = run(inputs)

@@ -18,9 +18,15 @@ if not os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"):
         "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
     )
 
+import helpers
 import keras
 import numpy as np
 import pytest
+
+from keras_equivariant import equivariance, interpolation, planar_check
+
+for module in (equivariance, interpolation, planar_check):
+    module.infer = helpers.infer  # quicker on JAX
 
 
 def pytest_collection_modifyitems(items):
@@ -46,3 +52,13 @@ def tensorflow_backend():
     """Skips a test of what only TensorFlow does."""
     if keras.config.backend() != "tensorflow":
         pytest.skip("needs the TensorFlow backend")
+
+
+@pytest.fixture
+def once():
+    """Skips, on other backends than TensorFlow, a test of what none has a part in, such as the layers of a network.
+
+    JAX compiles how each of their weights begins.
+    """
+    if keras.config.backend() != "tensorflow" and not os.environ.get("KERAS_EQUIVARIANT_ALL_CASES"):
+        pytest.skip("is the same on each backend")

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from helpers import ON_TENSORFLOW, random_array, to_numpy
+from helpers import ON_TENSORFLOW, predict, random_array
 
 
 def assignment(features, groups):
@@ -33,7 +33,7 @@ def offset_error(function, inputs, groups, seed=5, scale=1.0):
     arrays = inputs if many else [inputs]
     offsets = scale * np.random.default_rng(seed).normal(size=(len(arrays[0]), groups))
     moved = [(x + spread(offsets, x)).astype(x.dtype) for x in arrays]
-    before, after = (to_numpy(function(x if many else x[0])).astype("float64") for x in (arrays, moved))
+    before, after = (predict(function, x if many else x[0]).astype("float64") for x in (arrays, moved))
     return np.abs(after - before - spread(offsets, before)).max() / np.abs(before).max()
 
 

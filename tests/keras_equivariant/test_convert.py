@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import ALL_CASES, random_array, randomise, relative_error, to_numpy
+from helpers import ALL_CASES, predict, random_array, randomise, relative_error, to_numpy
 from keras import layers
 from offsets import offset_error
 
@@ -51,10 +51,10 @@ def test_every_layer(head, groups):
     assert model.output_shape == original.output_shape and model.name == original.name
     x = random_array(2, 12, 12, groups)
     if head == "flat" or (groups == 1 and head == "features"):
-        moved = model(x + random_array(2, 1, 1, groups, seed=1))
+        moved = predict(model, x + random_array(2, 1, 1, groups, seed=1))
         if head == "flat":
-            assert relative_error(moved, model(x)) < 1e-4
-            np.testing.assert_allclose(to_numpy(model(x)).sum(axis=1), 1, rtol=1e-5)
+            assert relative_error(moved, predict(model, x)) < 1e-4
+            np.testing.assert_allclose(predict(model, x).sum(axis=1), 1, rtol=1e-5)
             return
     assert offset_error(model, x, groups) < 1e-5
 
@@ -75,7 +75,7 @@ def test_an_addition_loses_the_mean_of_its_first_map():
     x = random_array(2, 4, 4, 6)
     first, second = (to_numpy(model.get_layer(name)(x)) for name in ("first", "second"))
     means = first.reshape(2, 16, 3, 2).mean(axis=(1, 3)).repeat(2, axis=1)[:, None, None]
-    np.testing.assert_allclose(to_numpy(model(x)), first - means + second, atol=1e-5)
+    np.testing.assert_allclose(predict(model, x), first - means + second, atol=1e-5)
 
 
 def test_rectifiers_with_settings_of_their_own_are_adapted():
@@ -93,17 +93,17 @@ def test_a_sequential_model_trains():
     x, labels = random_array(8, 8, 8, 3), np.arange(8) % 4
     losses = [float(converted.train_on_batch(x, labels)) for _ in range(20)]
     assert losses[-1] < losses[0]
-    assert relative_error(converted(x + random_array(8, 1, 1, 3, seed=1)), converted(x)) < 1e-4
+    assert relative_error(predict(converted, x + random_array(8, 1, 1, 3, seed=1)), predict(converted, x)) < 1e-4
 
 
-def test_a_residual_network_of_keras_applications(tmp_path):
+def test_a_residual_network_of_keras_applications(once):
     original = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=10)
     model = to_offset_equivariant(original)
     assert model.output_shape == (None, 10)
     x = random_array(2, 32, 32, 3)
     shift = random_array(2, 1, 1, 3, seed=1)
-    assert relative_error(model(x + shift), model(x)) < 1e-4
-    assert relative_error(original(x + shift), original(x)) > 1e-3
+    assert relative_error(predict(model, x + shift), predict(model, x)) < 1e-4
+    assert relative_error(predict(original, x + shift), predict(original, x)) > 1e-3
     kinds = {type(layer).__name__ for layer in model.layers}
     assert not kinds & {"Conv2D", "Dense", "BatchNormalization", "Activation", "Add", "ZeroPadding2D"} - {"Activation"}
 
@@ -193,7 +193,7 @@ def test_statistics_of_pictures_are_kept():
     np.testing.assert_allclose(found, to_numpy(normalise(x - means)), atol=1e-5)
     # The means of what is normalised are not zero any more, and are taken away in turn.
     inner = to_numpy(normalise(x - means)).mean((1, 2), keepdims=True)
-    np.testing.assert_allclose(to_numpy(model(x)), expected - 0.5 * inner + inner + means, atol=1e-4)
+    np.testing.assert_allclose(predict(model, x), expected - 0.5 * inner + inner + means, atol=1e-4)
 
 
 def test_models_inside_with_layers_of_one_name():
@@ -239,9 +239,9 @@ def test_networks_of_keras_applications(name, size, tensorflow_backend):
             layer.momentum = 0.0
     x = random_array(4, size, size, 3, dtype="float64")
     model(x, training=True)
-    logits = to_numpy(model(x))
+    logits = predict(model, x)
     assert logits.shape == (4, 5)
-    changed = np.abs(to_numpy(model(x + random_array(4, 1, 1, 3, seed=1))) - logits).max()
+    changed = np.abs(predict(model, x + random_array(4, 1, 1, 3, seed=1)) - logits).max()
     assert changed < 1e-6 * np.abs(logits[:2] - logits[2:]).max()
 
 

@@ -5,7 +5,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from helpers import ON_TENSORFLOW, ROOT, random_array, randomise, relative_error, to_numpy
+from helpers import ON_TENSORFLOW, ROOT, predict, random_array, randomise, relative_error, to_numpy
 from networks import small_network
 from planar_models import MODELS, layers, ordinary, quotients, residual_network
 
@@ -64,7 +64,7 @@ def both(build):
 def test_computes_the_same_without_our_classes(build):
     model, planar = both(build)
     x = example_for(model, BATCH)
-    assert relative_error(planar(x), model(x)) < 1e-5
+    assert relative_error(predict(planar, x), predict(model, x)) < 1e-5
     assert planar.input_shape == model.input_shape
     assert all(type(layer).__module__.startswith("keras.") for layer in planar.layers)
 
@@ -109,7 +109,7 @@ def test_networks_of_the_zoo(name, tensorflow_backend):
     model = small_network(name, "float64")
     planar = to_planar(model)
     x = random_array(2, *model.input_shape[1:], dtype="float64")
-    assert relative_error(planar(x), model(x)) < 1e-7
+    assert relative_error(predict(planar, x), predict(model, x)) < 1e-7
     assert keras.config.dtype_policy().name == "float32"
     for layer in planar.layers:
         assert type(layer).__module__.startswith("keras.")
@@ -140,18 +140,18 @@ def test_mixed_precision_is_left_behind():
     planar = to_planar(model)
     assert {layer.compute_dtype for layer in planar.layers} == {"float32"}
     x = random_array(2, 9, 9, 2)
-    assert relative_error(planar(x), to_numpy(keras.ops.cast(model(x), "float32"))) < 0.05
+    assert relative_error(predict(planar, x), to_numpy(keras.ops.cast(predict(model, x), "float32"))) < 0.05
 
 
 def test_sequential_models():
     model = keras.Sequential([keras.Input((8, 8, 3)), GroupConv2D(2, 3), layers.ReLU(), CosetPooling("p4")])
     randomise(model)
     x = random_array(2, 8, 8, 3)
-    assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+    assert relative_error(predict(to_planar(model), x), predict(model, x)) < 1e-5
 
 
 def test_one_size_may_be_unknown():
     inputs = keras.Input((None, 8, 3))
     model = keras.Model(inputs, CosetPooling("p4")(GroupConv2D(2, 3)(inputs)))
     x = random_array(2, 11, 8, 3)
-    assert relative_error(to_planar(model)(x), model(x)) < 1e-5
+    assert relative_error(predict(to_planar(model), x), predict(model, x)) < 1e-5

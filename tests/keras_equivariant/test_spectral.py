@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from helpers import TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
@@ -15,7 +15,7 @@ from keras_equivariant.symmetry import SymmetryGroup, get_symmetry
 pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
 
 GROUPS = cases(["p1", "p2", "p4", "pm", "pmm", "p4m", "p3", "p6", "p6m"], ["p1", "p4m", "p6"])
-WINDOWS = cases([(1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (3, 3), (5, 2)], [(1, 2), (2, 1), (3, 1), (3, 2)])
+WINDOWS = cases([(1, 1), (1, 2), (2, 1), (3, 1), (3, 2), (3, 3), (5, 2)], [(1, 2), (2, 1), (3, 2)])
 CPU_BACKENDS = ("tensorflow", "jax")
 
 
@@ -71,7 +71,7 @@ def test_products_and_additions(name, products, additions):
         assert transform.analyse.additions == transform.synthesise.additions == additions
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GROUPS)
 def test_agrees_with_the_formula(name, dtype):
     group = get_symmetry(name)
@@ -86,7 +86,7 @@ def test_agrees_with_the_formula(name, dtype):
         assert relative_error(y, expected) < TOLERANCES[dtype], (kernel_size, strides)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("kernel_size, strides", WINDOWS)
 @pytest.mark.parametrize("name", cases(["p4", "p4m"], ["p4m"]))
@@ -143,7 +143,7 @@ def test_rounding_is_not_worse_than_that_of_the_planar_convolution():
     assert errors[2] < 1.2 * errors[1]
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     arguments = {"filters": 2, "kernel_size": 3, "symmetry": "p4m", "implementation": "spectral"}
     check_layer(GroupConv2D, {**arguments, "padding": "same", "activation": "relu"}, (2, 6, 5, 8, 3))
     check_layer(GroupConv2D, {**arguments, "kernel_size": 1, "strides": 2, "use_bias": False}, (2, 6, 5, 8, 3))

@@ -67,7 +67,7 @@ def test_only_approximately_as_published(name):
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_every_argument_of_a_builder_is_used(name):
+def test_every_argument_of_a_builder_is_used(name, once):
     arguments = set(inspect.signature(zoo.get_builder(name)).parameters)
     expected = {"input_shape", "classes", "filters", "downsampling", "name"}
     expected |= {"blocks"} if "resnet" in name else {"dropout", "input_dropout", "batch_normalization"}
@@ -112,6 +112,6 @@ def test_training():
         ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received: input_shape|negative"),
     ],
 )
-def test_bad_arguments(name, arguments, message):
+def test_bad_arguments(name, arguments, message, once):
     with pytest.raises(ValueError, match=message):
         zoo.create(name, **arguments)

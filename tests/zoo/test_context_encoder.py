@@ -3,7 +3,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, relative_error, to_numpy
+from helpers import ON_TENSORFLOW, predict, random_array, relative_error, to_numpy
 
 from keras_equivariant import zoo
 from keras_equivariant.layers import LogRGB, RandomIlluminant
@@ -43,7 +43,7 @@ def expected_count(filters, bottleneck, colours=3):
         ("offset_context_encoder", (63, 3999), 69_917_493, 69_929_271, 69.94),
     ],
 )
-def test_parameter_counts(name, widths, trainable, total, published):
+def test_parameter_counts(name, widths, trainable, total, published, once):
     assert expected_count(*widths) == (trainable, total)
     assert total / 1e6 == pytest.approx(published, abs=0.012), "moving statistics counted"
     small = zoo.create(name, **SMALL[name])
@@ -59,7 +59,7 @@ def test_the_default_widths():
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_maps_of_the_paper(name):
+def test_the_maps_of_the_paper(name, once):
     model = zoo.create(name, **SMALL[name])
     linear = [layer for layer in model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose))]
     assert [layer.output.shape[1] for layer in linear] == [64, 32, 16, 8, 4, 1, 4, 8, 16, 32, 64]
@@ -87,7 +87,7 @@ def test_the_drawn_centre_follows_the_light(padding, saturation):
     assert np.ptp(light, axis=-1).min() > 0.4
 
     def draw(linear):
-        return to_numpy(model(-np.log(linear))) / 2 + 0.5
+        return predict(model, -np.log(linear)) / 2 + 0.5
 
     centre = draw(x)
     assert centre.std() > 1e-3 and centre.min() > 0
@@ -97,12 +97,12 @@ def test_the_drawn_centre_follows_the_light(padding, saturation):
 def test_the_ordinary_centre_does_not_follow_and_is_bounded():
     model = create_with_random_weights("context_encoder")
     x, light = images(), np.array([0.2, 1.0, 0.5], "float32")
-    centre, other = (to_numpy(model(2 * v - 1)) for v in (x, x * light))
+    centre, other = (predict(model, 2 * v - 1) for v in (x, x * light))
     assert np.abs(centre).max() <= 1
     assert relative_error((other + 1) / 2, (centre + 1) / 2 * light) > 0.05
 
 
-def test_the_discriminator():
+def test_the_discriminator(once):
     model = zoo.context_discriminator()
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 2_766_529
     maps = [layer.output.shape[1] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -115,12 +115,12 @@ def test_the_discriminator():
 @pytest.mark.parametrize("name", SMALL)
 def test_a_step_of_training_keeps_the_equivariance(name):
     model = zoo.create(name, **SMALL[name])
-    model.compile("adam", "mse", run_eagerly=True)
+    model.compile("adam", "mse", run_eagerly=ON_TENSORFLOW)
     x = to_numpy(LogRGB()(images()))
     losses = [float(model.train_on_batch(x, random_array(4, 64, 64, 3))) for _ in range(3)]
     assert np.isfinite(losses).all()
     offset = random_array(4, 1, 1, 3, seed=1)
-    after, before = (to_numpy(model(v)) / 2 + 0.5 for v in (x + offset, x))
+    after, before = (predict(model, v) / 2 + 0.5 for v in (x + offset, x))
     deviation = np.abs(after / (before * np.exp(-offset)) - 1).max()
     assert deviation < 1e-3 if name.startswith("offset") else deviation > 1e-2
 
@@ -130,7 +130,7 @@ def test_saved_and_loaded(name, tmp_path):
     model = create_with_random_weights(name)
     model.save(tmp_path / "model.keras")
     x = images(2)
-    assert relative_error(keras.models.load_model(tmp_path / "model.keras")(x), model(x)) < 1e-6
+    assert relative_error(predict(keras.models.load_model(tmp_path / "model.keras"), x), predict(model, x)) < 1e-6
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from helpers import cases, random_array, to_numpy
+from helpers import cases, predict, random_array, to_numpy
 from keras_equivariant.zoo.features import split, without_top
 from networks import create_with_random_statistics, small_network
 
@@ -47,7 +47,7 @@ def test_the_features_turn_with_the_image(name):
     images = random_array(2, *EXACT[name]["input_shape"])
     symmetry = "p4m" if "p4m" in name else "p4"
     assert equivariance_error(body, images, symmetry) < 1e-5
-    assert to_numpy(body(images)).std() > 1e-3
+    assert predict(body, images).std() > 1e-3
 
 
 def test_the_features_are_the_maximum_over_the_orientations():
@@ -55,8 +55,8 @@ def test_the_features_are_the_maximum_over_the_orientations():
     images = random_array(2, 28, 28, 1)
     feature_map, head = split(model)
     assert [type(layer).__name__ for layer in head] == ["GlobalMaxPooling2D", "CosetPooling", "GroupConv2D"]
-    on_the_group = to_numpy(keras.Model(model.inputs[0], feature_map)(images))
-    np.testing.assert_array_equal(to_numpy(without_top(model)(images)), on_the_group.max(axis=-2))
+    on_the_group = predict(keras.Model(model.inputs[0], feature_map), images)
+    np.testing.assert_array_equal(predict(without_top(model), images), on_the_group.max(axis=-2))
 
 
 def test_what_has_no_head():
@@ -106,7 +106,7 @@ def test_the_same_network_again(trained, form, known):
     for old, new in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     images = random_array(2, 28, 28, 1)
-    np.testing.assert_array_equal(to_numpy(loaded(images)), to_numpy(model(images)))
+    np.testing.assert_array_equal(predict(loaded, images), predict(model, images))
 
 
 @pytest.mark.parametrize("form, known", FORMS)
@@ -129,8 +129,8 @@ def test_from_colour_to_grey(tmp_path):
     arguments = {"filters": (3, 4), "features": 5, "input_shape": (12, 12, 1), "classes": 2}
     tuned = zoo.create("p4m_small", weights=tmp_path / "colour.keras", **arguments, include_top=False)
     grey = random_array(2, 12, 12, 1)
-    expected = to_numpy(without_top(model)(np.repeat(grey, 3, axis=-1)))
-    np.testing.assert_allclose(to_numpy(tuned(grey)), expected, rtol=1e-4, atol=1e-5)
+    expected = predict(without_top(model), np.repeat(grey, 3, axis=-1))
+    np.testing.assert_allclose(predict(tuned, grey), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="layer .* has other shapes. Received"):
         zoo.create("p4m_small", weights=tmp_path / "colour.keras", **{**arguments, "input_shape": (12, 12, 4)})
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import cases, random_array, relative_error, to_numpy
+from helpers import cases, predict, random_array, relative_error
 from keras_equivariant.zoo import features
 from networks import create_with_random_statistics
 
@@ -70,7 +70,7 @@ def test_invariant_on_every_size(name, size, separable):
     model = narrow(name, size, separable=separable)
     images = pictures(size, size)
     assert equivariance_error(model, images, "p4m") < EXACT
-    scores = to_numpy(model(images))
+    scores = predict(model, images)
     assert np.abs(scores[0] - scores[1]).max() > 1e-3 * np.abs(scores).max()
 
 
@@ -104,20 +104,20 @@ def test_sizes_that_need_no_mean(name):
     assert equivariance_error(free, pictures(65, 65), "p4m") < EXACT
     fixed = narrow(name, 65)
     fixed.set_weights(free.get_weights())
-    assert relative_error(fixed(pictures(65, 65)), free(pictures(65, 65))) < EXACT
+    assert relative_error(predict(fixed, pictures(65, 65)), predict(free, pictures(65, 65))) < EXACT
 
 
 def test_a_slide_is_as_good_as_its_patches():
     body = zoo.create("p4m_densenet", growth_rate=2, input_shape=(None, None, 3), include_top=False)
     slide = random_array(1, 128, 112, 3, dtype=PRECISION)
-    on_slide = to_numpy(body(slide))
+    on_slide = predict(body, slide)
     assert on_slide.shape[1:3] == (4, 3)
     for row, column in [(0, 0), (1, 1), (2, 0)]:
         patch = slide[:, 16 * row : 16 * row + 96, 16 * column : 16 * column + 96]
-        assert relative_error(on_slide[:, row : row + 2, column : column + 2], body(patch)) < EXACT
+        assert relative_error(on_slide[:, row : row + 2, column : column + 2], predict(body, patch)) < EXACT
 
 
-def test_which_convolutions_are_separable():
+def test_which_convolutions_are_separable(once):
     layers = narrow("p4m_resnet50", 33, separable=True).layers
     sizes = [layer.kernel_size for layer in layers if isinstance(layer, GroupConv2D)]
     assert sizes.count((7, 7)) == 1 and set(sizes) == {(7, 7), (1, 1)}
@@ -125,7 +125,7 @@ def test_which_convolutions_are_separable():
     assert not any(isinstance(layer, GroupSeparableConv2D) for layer in narrow("p4m_resnet50", 33).layers)
 
 
-def test_widths_follow_from_the_group():
+def test_widths_follow_from_the_group(once):
     def channels(**arguments):
         model = zoo.create("p4m_wide_resnet", depth=10, widen_factor=2, input_shape=(8, 8, 3), **arguments)
         return sorted({layer.filters for layer in model.layers if isinstance(layer, GroupConv2D)})
@@ -135,7 +135,7 @@ def test_widths_follow_from_the_group():
     assert channels(widths="same") == [16, 32, 64, 128]
 
 
-def test_dropout():
+def test_dropout(once):
     wide = narrow("p4m_wide_resnet", 12, dropout=0.3)
     assert [layer.rate for layer in wide.layers if isinstance(layer, keras.layers.Dropout)] == [0.3] * 3
     dense = narrow("p4m_densenet", 24, dropout=0.2)
@@ -148,9 +148,9 @@ def test_saving_and_the_planar_form(name, tmp_path):
     model = narrow(name, 34, **separable)
     model.save(tmp_path / "model.keras")
     images = pictures(34, 34)
-    expected = to_numpy(model(images))
-    np.testing.assert_array_equal(to_numpy(keras.saving.load_model(tmp_path / "model.keras")(images)), expected)
-    assert relative_error(to_planar(model)(images), expected) < max(EXACT, 1e-10)
+    expected = predict(model, images)
+    np.testing.assert_array_equal(predict(keras.saving.load_model(tmp_path / "model.keras"), images), expected)
+    assert relative_error(predict(to_planar(model), images), expected) < max(EXACT, 1e-10)
     arguments = {**NARROW[name], **separable, "input_shape": (37, 33, 3), "classes": 3}
     tuned = zoo.create(name, weights=tmp_path / "model.keras", **arguments)
     for old, new in zip(model.get_weights()[:-2], tuned.get_weights()[:-2], strict=True):

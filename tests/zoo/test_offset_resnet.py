@@ -1,7 +1,9 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
-from helpers import COMPILES, random_array, relative_error, to_numpy
+from helpers import COMPILES, ON_TENSORFLOW, cases, predict, random_array, relative_error, to_numpy
 
 from keras_equivariant import zoo
 from keras_equivariant.equivariance import equivariance_error
@@ -41,7 +43,7 @@ def preprocess(images):
     return to_numpy(LogRGB()(RemoveGamma()(images))) - 1.7
 
 
-@pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
+@pytest.mark.parametrize("name", cases(TRAINABLE_PARAMETERS, ["offset_resnet20"]))
 def test_parameter_counts(name):
     model = zoo.create(name)
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == TRAINABLE_PARAMETERS[name]
@@ -50,35 +52,37 @@ def test_parameter_counts(name):
     assert getattr(zoo, name) is zoo.get_builder(name) and name in zoo.__all__
 
 
-def test_there_are_as_many_layers_as_the_name_says():
+def test_there_are_as_many_layers_as_the_name_says(once):
     def weighted(model):
         linear = (keras.layers.Conv2D, keras.layers.Dense)
         return len([layer for layer in model.layers if isinstance(layer, linear)])
 
+    layers = {name: weighted(zoo.create(name, **SMALL[name])) for name in SMALL}
     for name in ("resnet20", "offset_resnet20", "p4_offset_resnet20"):
-        assert weighted(zoo.create(name)) == 20
+        assert layers[name] == 20
     for name in ("resnet50", "offset_resnet50"):
-        assert weighted(zoo.create(name, **SMALL[name])) == 50 + 4, "and the four projections on the shortcuts"
+        assert layers[name] == 50 + 4, "and the four projections on the shortcuts"
 
 
-@pytest.mark.parametrize("padding", ["same", "edge"])
-@pytest.mark.parametrize("name", OFFSET)
+@pytest.mark.parametrize(
+    "name, padding", cases(itertools.product(OFFSET, ["same", "edge"]), [(OFFSET[0], "edge"), (OFFSET[1], "same")])
+)
 def test_light_leaves_the_logits_unchanged(name, padding):
     """Real illuminants of all hues, under which nothing is clipped."""
     model = create_with_random_weights(name, padding=padding)
     images = np.random.default_rng(0).uniform(0.3, 1, (6, 32, 32, 3)).astype("float32")
     lit = RandomIlluminant(0.9, in_prediction=True, seed=0)(images)
-    logits = model(preprocess(images))
-    assert relative_error(model(preprocess(lit)), logits) < ROUNDING
+    logits = predict(model, preprocess(images))
+    assert relative_error(predict(model, preprocess(lit)), logits) < ROUNDING
     shifted = preprocess(images) + random_array(6, 1, 1, 3, seed=1)
-    assert relative_error(model(shifted), logits) < ROUNDING
+    assert relative_error(predict(model, shifted), logits) < ROUNDING
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet50"])
 def test_light_changes_the_logits_of_ordinary_networks(name):
     model = create_with_random_weights(name)
     x = random_array(4, 32, 32, 3)
-    assert relative_error(model(x + random_array(4, 1, 1, 3, seed=1)), model(x)) > 1e-2
+    assert relative_error(predict(model, x + random_array(4, 1, 1, 3, seed=1)), predict(model, x)) > 1e-2
 
 
 def test_what_the_networks_see_beyond_the_border():
@@ -105,8 +109,8 @@ def test_neither_a_turn_nor_the_light_changes_the_logits(symmetry, size, padding
     x = random_array(3, size, size, 3, dtype=dtype)
     assert equivariance_error(model, x, symmetry) < tolerance
     light = random_array(3, 1, 1, 3, seed=1, dtype=dtype)
-    assert relative_error(model(x + light), model(x)) < tolerance
-    assert relative_error(model(np.rot90(x + light, axes=(1, 2)).copy()), model(x)) < tolerance
+    assert relative_error(predict(model, x + light), predict(model, x)) < tolerance
+    assert relative_error(predict(model, np.rot90(x + light, axes=(1, 2)).copy()), predict(model, x)) < tolerance
 
 
 def test_other_numbers_of_feature_groups():
@@ -116,18 +120,20 @@ def test_other_numbers_of_feature_groups():
         )
         x = random_array(2, 16, 16, groups)
         assert model.output_shape == (None, 5) and model.name == "multispectral"
-        assert relative_error(model(x + random_array(2, 1, 1, groups, seed=1)), model(x)) < ROUNDING
+        assert relative_error(predict(model, x + random_array(2, 1, 1, groups, seed=1)), predict(model, x)) < ROUNDING
 
 
-@pytest.mark.parametrize("name, jit", [("offset_resnet20", True), ("p4_offset_resnet20", False)])
+@pytest.mark.parametrize(
+    "name, jit", cases([("offset_resnet20", True), ("p4_offset_resnet20", False)], [("p4_offset_resnet20", False)])
+)
 def test_still_offset_invariant_after_training(name, jit):
     model = zoo.create(name, **SMALL[name], blocks=1)
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=1e-4)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, run_eagerly=not jit, jit_compile=COMPILES and jit)
+    model.compile(optimizer, loss, run_eagerly=ON_TENSORFLOW and not jit, jit_compile=COMPILES and jit)
     x, labels = random_array(8, 32, 32, 3), np.arange(8)
     assert np.isfinite([float(model.train_on_batch(x, labels)) for _ in range(5)]).all()
-    assert relative_error(model(x + random_array(8, 1, 1, 3, seed=1)), model(x)) < ROUNDING
+    assert relative_error(predict(model, x + random_array(8, 1, 1, 3, seed=1)), predict(model, x)) < ROUNDING
 
 
 def test_mixed_precision():
@@ -138,7 +144,7 @@ def test_mixed_precision():
     finally:
         keras.config.set_dtype_policy("float32")
     x = random_array(4, 32, 32, 3)
-    before, after = (keras.ops.cast(model(v), "float32") for v in (x, x + random_array(4, 1, 1, 3, seed=1)))
+    before, after = (keras.ops.cast(predict(model, v), "float32") for v in (x, x + random_array(4, 1, 1, 3, seed=1)))
     assert relative_error(after, before) < 0.2
 
 

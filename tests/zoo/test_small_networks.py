@@ -16,7 +16,7 @@ def narrow(name, **arguments):
     return create_with_random_statistics(name, **{"filters": (3, 4, 4, 5), "features": 6, **arguments})
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", cases(PARAMETERS, ["p4m_small"]))
 def test_parameters(name):
     model = zoo.create(name)
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == PARAMETERS[name]

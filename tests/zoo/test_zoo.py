@@ -25,14 +25,14 @@ def test_every_model_is_listed_and_an_attribute():
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
-def test_parameter_counts(name):
+def test_parameter_counts(name, once):
     model = zoo.create(name)
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == TRAINABLE_PARAMETERS[name]
     assert model.name == name
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
-def test_every_argument_of_a_builder_is_used(name):
+def test_every_argument_of_a_builder_is_used(name, once):
     arguments = inspect.signature(zoo.get_builder(name)).parameters
     model = zoo.create(name, input_shape=(32, 32, 3), classes=7, filters=4, dropout=0.5, name="other")
     assert {"input_shape", "classes", "filters", "dropout", "name"} <= set(arguments)
@@ -53,7 +53,7 @@ def test_the_ordinary_network_is_not_invariant():
     assert equivariance_error(create_with_random_statistics("z2cnn"), random_array(2, 28, 28, 1), "p4") > 0.01
 
 
-def test_layers_of_the_networks():
+def test_layers_of_the_networks(once):
     def kinds(name):
         return [type(layer) for layer in zoo.create(name).layers]
 
@@ -67,7 +67,7 @@ def test_layers_of_the_networks():
 
 
 @pytest.mark.parametrize("name", TRAINABLE_PARAMETERS)
-def test_the_maps_shrink_as_in_the_paper(name):
+def test_the_maps_shrink_as_in_the_paper(name, once):
     model = zoo.create(name)
     heights = [layer.output.shape[1] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert heights == [26, 24, 10, 8, 6, 4, 1]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.layers import (
     CombinationConv1D,
@@ -30,7 +30,7 @@ def correlate(x, kernel):
     return total
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rank, layer_class", [(1, TableConv1D), (3, TableConv3D)])
 def test_tables(rank, layer_class, dtype):
     table = (*all_pairs(3), (1,))
@@ -48,7 +48,7 @@ def test_tables(rank, layer_class, dtype):
         layer_class(table, 2)(random_array(2, *SPACE[rank], 4))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("mixing", ["softmax", "sparsemax"])
 @pytest.mark.parametrize("rank, layer_class", [(1, CombinationConv1D), (3, CombinationConv3D)])
 def test_combinations(rank, layer_class, mixing, dtype):
@@ -64,7 +64,7 @@ def test_combinations(rank, layer_class, mixing, dtype):
     assert len(layer.losses) == 1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reduction", ["sum", "decimate"])
 @pytest.mark.parametrize("rank, layer_class", [(1, Subsampling1D), (3, Subsampling3D)])
 def test_subsampling(rank, layer_class, reduction, dtype):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, gradients, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, gradients, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, OffsetBatchNormalization
@@ -25,7 +25,7 @@ def pool_by_hand(x, symmetry, subgroup, reduce):
     return pooled[0] if len(pooled) == 1 else np.stack(pooled, axis=3)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reduction", ["max", "mean"])
 @pytest.mark.parametrize("symmetry, subgroup", CASES)
 def test_agrees_with_matrix_products(symmetry, subgroup, reduction, dtype):
@@ -143,7 +143,7 @@ def test_gradients_of_one_picture_are_the_same_compiled():
         assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max() + 1e-3
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     arguments = {"symmetry": "p4m", "reduction": "mean", "region": [0, 1]}
     check_layer(CosetPooling, arguments, (2, 5, 4, 8, 3))
     check_layer(CosetPooling, {"symmetry": "p4m"}, (2, 5, 4, 8, 3))

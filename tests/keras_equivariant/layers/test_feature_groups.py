@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.constraints import OffsetProjection, constraint_violations, project_constraints
 from keras_equivariant.convert import to_offset_equivariant
@@ -59,7 +59,7 @@ def law_error(function, x, groups, new_groups, seed=5):
     return np.abs(after - moved(before, new_groups)).max() / np.abs(before).max()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_with_a_kernel(name, dtype):
     make, shape = LAYERS[name]

@@ -1,13 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GridCentring2D, GroupConv2D, GroupMaxPooling2D
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", cases([(7, 7), (8, 8), (7, 8), (9, 10)], [(7, 8)]))
 @pytest.mark.parametrize(
     "kernel_size, strides, padding", [(3, 2, "same"), (2, 2, "valid"), (3, 3, "valid"), (1, 2, "same"), (3, 2, "edge")]
@@ -84,7 +84,7 @@ def test_arguments_as_other_layers_take_them():
     assert layer.get_config() == GridCentring2D(name=layer.name).get_config()
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(GridCentring2D, {}, (2, 6, 7, 3))
 
 

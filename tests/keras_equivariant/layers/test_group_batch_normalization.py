@@ -108,7 +108,7 @@ def test_sizes_may_be_unknown():
     assert model.predict(random_array(1, 3, 5, 4, 2), verbose=0).shape == (1, 3, 5, 4, 2)
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(GroupBatchNormalization, {"momentum": 0.8, "epsilon": 0.1, "scale": False}, (2, 4, 4, 4, 3))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import oracle
 import pytest
-from helpers import TOLERANCES, cases, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupConv3D
@@ -53,7 +53,7 @@ def other_input(symmetry, cosets_of, size, dtype, channels=2):
     return (x[..., 0, :] if cosets_of == symmetry else x).astype(dtype), x
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of, size, kernel_sizes", OTHER_KINDS)
 def test_other_groups_agree_with_the_formula(symmetry, input_subgroup, cosets_of, size, kernel_sizes, dtype):
     for kernel_size in kernel_sizes:
@@ -67,7 +67,7 @@ def test_other_groups_agree_with_the_formula(symmetry, input_subgroup, cosets_of
         assert relative_error(layer(x), expected) < TOLERANCES[dtype], kernel_size
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of, size, kernel_sizes", OTHER_KINDS)
 def test_other_groups_are_equivariant(symmetry, input_subgroup, cosets_of, size, kernel_sizes, dtype):
     hexagonal = "6" in symmetry or symmetry == "p3"
@@ -88,7 +88,7 @@ def test_other_groups_are_equivariant(symmetry, input_subgroup, cosets_of, size,
         assert error < TOLERANCES[dtype], kernel_size
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "symmetry, cosets_of, size, kernel_size",
     cases(

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv2D, GroupConv2DTranspose
@@ -18,7 +18,7 @@ OUTPUTS = cases([("p4m", None), ("p4m", "p4m"), ("p4m", "pm"), ("p4", None)], [(
 WINDOWS = cases(WINDOWS, [(4, 2, "valid", 8), (3, 2, "valid", 7), (3, 1, "same", 6)])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernel_size, strides, padding, size", WINDOWS)
 @pytest.mark.parametrize("symmetry, output_subgroup, input_subgroup", KINDS)
 def test_is_the_adjoint(symmetry, output_subgroup, input_subgroup, kernel_size, strides, padding, size, dtype):
@@ -47,7 +47,7 @@ def test_is_the_adjoint(symmetry, output_subgroup, input_subgroup, kernel_size, 
     assert abs(first - second) < TOLERANCES[dtype] * np.sqrt((back.astype("float64") ** 2).sum() * (x**2).sum())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "kernel_size, arguments",
     [
@@ -92,7 +92,7 @@ def test_the_trivial_symmetry_is_an_ordinary_convolution():
     assert relative_error(to_numpy(y)[:, :, :, 0], ordinary(x)) < 1e-6
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(GroupConv2DTranspose, {"filters": 2, "kernel_size": 3, "use_bias": False}, (2, 4, 5, 4, 3))
     planar = {"filters": 2, "kernel_size": 3, "symmetry": "pm", "output_subgroup": "pm", "dilation_rate": (1, 1)}
     check_layer(GroupConv2DTranspose, planar, (2, 4, 5, 2, 3))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error
+from helpers import DTYPES, TOLERANCES, random_array, relative_error
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupAveragePooling2D, GroupMaxPooling2D
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.Equi
 KINDS = [(GroupMaxPooling2D, np.max), (GroupAveragePooling2D, np.mean)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pool_size, strides", [(2, None), (3, 2), (2, 1)])
 @pytest.mark.parametrize("layer_class, reduce", KINDS)
 def test_agrees_with_a_loop_over_windows(layer_class, reduce, pool_size, strides, dtype):

@@ -3,7 +3,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv2D, GroupDepthwiseConv2D, GroupSeparableConv2D, HexagonalMask2D
@@ -48,7 +48,7 @@ def inputs_for(symmetry, lifts, dtype="float32"):
 
 
 @pytest.mark.filterwarnings("ignore::keras_equivariant.sampling.EquivarianceWarning")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lifts", [True, False])
 @pytest.mark.parametrize("size, stride, padding", CASES)
 @pytest.mark.parametrize("symmetry", cases(["p2", "p4", "p4m"], ["p4m"]))
@@ -61,7 +61,7 @@ def test_depthwise_agrees_with_the_formula(symmetry, size, stride, padding, lift
     assert relative_error(layer(x), expected) < TOLERANCES[dtype]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lifts", [True, False])
 @pytest.mark.parametrize("symmetry", cases(["p2", "p4", "p4m"], ["p4m"]))
 def test_separable_agrees_with_the_formula(symmetry, lifts, dtype):

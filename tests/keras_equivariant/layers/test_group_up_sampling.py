@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error
+from helpers import DTYPES, TOLERANCES, random_array, relative_error
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupUpSampling2D
@@ -19,7 +19,7 @@ def interpolated(x, factor, axis):
     return np.stack(cells, axis)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("factors", [(2, 2), (3, 1), (2, 3)])
 @pytest.mark.parametrize("size", [(4, 5), (1, 3)])
 def test_agrees_with_the_formula(size, factors, dtype):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import CosetPooling, GroupConv2D, HexagonalMask2D, HexagonalResampling2D
@@ -14,7 +14,7 @@ def positions(size, spacing):
     return spacing * (column + row / 2), -spacing * row * np.sqrt(3) / 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape, size, spacing", [((9, 9), 9, None), ((8, 11), 7, None), ((9, 8), 5, 1.3)])
 def test_resampling_is_exact_on_linear_images(shape, size, spacing, dtype):
     height, width = shape
@@ -77,7 +77,7 @@ def hexagonal_network(symmetry, dtype):
     return layers
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("symmetry", cases(["p3", "p6", "p6m"], ["p6"]))
 @pytest.mark.parametrize("training", [False, True])
 def test_a_network_is_exact_under_all_turns_of_a_hexagonal_patch(symmetry, training, dtype):
@@ -117,7 +117,7 @@ def test_another_size_after_it_is_built():
         layer(random_array(1, 7, 7, 3))
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(HexagonalMask2D, {}, (2, 5, 5, 6, 3))
 
 

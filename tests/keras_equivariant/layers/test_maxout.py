@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, random_array, relative_error, to_numpy
 from offsets import offset_error
 
 from keras_equivariant.equivariance import equivariance_error
@@ -9,7 +9,7 @@ from keras_equivariant.layers import CosetPooling, GroupConv2D, Maxout, OffsetCo
 from keras_equivariant.planar import to_planar
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(2,), (2, 5), (2, 3, 4), (2, 3, 4, 4)])
 def test_is_the_largest_of_neighbouring_channels(shape, pieces, dtype):
@@ -20,7 +20,7 @@ def test_is_the_largest_of_neighbouring_channels(shape, pieces, dtype):
     np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", [1, 2, 3])
 def test_passes_offsets_on(groups, dtype):
     x = random_array(3, 5, 4, 4 * groups, dtype=dtype)

@@ -1,14 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, cases, check_layer, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, relative_error, to_numpy
 from offsets import offset_error, pooled, spread
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import OffsetAdd, OffsetAffineCombination, OffsetConcatenate
 
 GROUPS = cases([1, 3, 8], [3])
-DTYPES = ["float32", "float64"]
 
 
 def padded(x, channels, groups):
@@ -83,7 +82,7 @@ def test_concatenate(shape, groups, dtype):
     assert offset_error(layer, inputs, groups) < TOLERANCES[dtype]
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(OffsetAffineCombination, {}, [(2, 3, 4), (2, 3, 4)])
 
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 from convention import RENORMALISES
-from helpers import TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, cases, check_layer, random_array, randomise, relative_error, to_numpy
 from offsets import offset_error, pooled, spread
 
 from keras_equivariant.equivariance import equivariance_error
@@ -24,7 +24,7 @@ def batch_norm_formula(x, groups, gamma, beta, mean=None, variance=None, activat
     return np.maximum(y, spread(pooled(y, groups), y)) if activation else y
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", GROUPS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("activation", [None, "relu"])
@@ -116,7 +116,7 @@ def test_batch_normalisation_on_a_map_on_a_symmetry_group():
     assert equivariance_error(lambda x: layer(x, training=True), x, "p4m") < 1e-5
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(OffsetBatchNormalization, {"scale": False, "feature_groups": 2}, (2, 5, 5, 4))
 
 

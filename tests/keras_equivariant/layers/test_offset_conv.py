@@ -113,10 +113,10 @@ OPTIMIZERS = {
 TRAINED = [(name, kind) for name in ("valid", "group", "transposed apart", "dense") for kind in OPTIMIZERS]
 
 
-# On TensorFlow each layer by two of the optimizers, each optimizer with two of the layers.
+# On TensorFlow each layer by two of the optimizers, each optimizer with two of the layers; elsewhere each with one.
 @pytest.mark.parametrize(
     "name, kind",
-    cases(TRAINED, [one for one in TRAINED if one[0] in ("valid", "transposed apart")], TRAINED[::5] + TRAINED[3:15:3]),
+    cases(TRAINED, [TRAINED[i] for i in (0, 9, 2, 11)], TRAINED[::5] + TRAINED[3:15:3]),
 )
 def test_offset_equivariant_after_training(name, kind):
     make, shape = LAYERS[name]
@@ -203,7 +203,7 @@ def test_one_network_equivariant_to_rotation_and_offset():
     assert equivariance_error(model, x, "p4m") < 1e-5
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(OffsetConv2D, {"filters": 3, "kernel_size": 3, "dilation_rate": (2, 2)}, (2, 6, 5, 3))
     arguments = {"filters": 3, "kernel_size": 3, "strides": 2, "output_padding": (1, 1), "use_bias": False}
     check_layer(OffsetConv2DTranspose, arguments, (2, 6, 5, 3))

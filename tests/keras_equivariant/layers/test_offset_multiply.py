@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from helpers import TOLERANCES, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, random_array, relative_error, to_numpy
 from offsets import offset_error, pooled, spread
 
 from keras_equivariant.layers import OffsetMultiply
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("shape, gate", [((2,), (2,)), ((2, 4, 5), (2, 1, 1)), ((2, 4, 5), (2, 4, 5))])
 def test_multiplies_about_the_means(shape, gate, groups, dtype):

@@ -3,7 +3,7 @@ import colorsys
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, relative_error, to_numpy
 
 from keras_equivariant.layers.photometric import ApplyGamma, InverseLogRGB, LogRGB, RandomIlluminant, RemoveGamma
 
@@ -29,7 +29,7 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layer, formula", FORMULAS)
 def test_formulas(layer, formula, dtype):
     layer = type(layer).from_config({**layer.get_config(), "dtype": dtype})

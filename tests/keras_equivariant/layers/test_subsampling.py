@@ -2,7 +2,7 @@ import bouvrie_oracle as oracle
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.layers import Subsampling2D
 
@@ -12,7 +12,7 @@ def maps(x):
     return list(np.moveaxis(np.asarray(x[0], "float64"), -1, 0))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n, size", [(1, (3, 4)), (2, (6, 8)), (2, (7, 5)), (3, (9, 11))])
 def test_forward_and_backward_agree_with_the_notes(n, size, dtype):
     x = random_array(1, *size, 3, dtype=dtype)
@@ -48,7 +48,7 @@ def test_starts_from_the_mean_of_each_block():
     assert relative_error(Subsampling2D(3)(x), keras.layers.AveragePooling2D(3)(x)) < 1e-6
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     check_layer(Subsampling2D, {"use_bias": False}, (2, 7, 6, 3))
 
 

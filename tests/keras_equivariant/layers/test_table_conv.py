@@ -2,7 +2,7 @@ import bouvrie_oracle as oracle
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.layers import TableConv2D, all_pairs, all_triplets, lenet5_table
 
@@ -28,7 +28,7 @@ def flipped_kernels(kernel, table):
     return [[next(each) for _ in inputs] for inputs in table]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("table", [UNEVEN, all_pairs(4), lenet5_table()])
 def test_forward_and_backward_agree_with_the_notes(table, dtype):
     channels = 1 + max(map(max, table))
@@ -108,7 +108,7 @@ def test_initialisers_of_other_kinds():
     np.testing.assert_array_equal(to_numpy(seeded[0].kernel), to_numpy(seeded[1].kernel))
 
 
-def test_layer_conventions():
+def test_layer_conventions(once):
     arguments = {"connection_table": UNEVEN, "kernel_size": 3, "dilation_rate": (2, 2), "use_bias": False}
     check_layer(TableConv2D, arguments, (2, 7, 8, 4))
 

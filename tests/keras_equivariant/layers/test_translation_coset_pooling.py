@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from helpers import TOLERANCES, gradients, random_array, relative_error, to_numpy
+from helpers import DTYPES, TOLERANCES, gradients, random_array, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D, GroupGlobalMaxPooling2D, TranslationCosetPooling
@@ -14,7 +14,7 @@ REDUCTIONS = {"max": np.max, "mean": np.mean}
 CASES = [((12,), 3, (3,)), ((6, 8), 2, (2, 2)), ((6, 8), (3, 4), (3, 4)), ((4, 6, 2), (2, 3, 1), (2, 3, 1))]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("space, n, periods", CASES)
 def test_pools_all_positions_that_differ_by_multiples(space, n, periods, reduction, dtype):
