@@ -38,7 +38,7 @@ NETWORKS = {
     "color_cerberus": CERBERUS,
     "offset_color_cerberus": CERBERUS,
 }
-SAVED = cases(MODELS, MODELS[1::4])
+SAVED = cases(MODELS, MODELS[1::4], MODELS[1::2])
 SERVED = ["p4cnn", "p4cnn_rotation_pooling", "p4_offset_resnet20", *(f"bouvrie_{name}" for name in BOUVRIE)]
 OFFSET_RESNETS = ["offset_resnet20", "p4_offset_resnet20"]
 
