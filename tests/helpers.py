@@ -36,8 +36,8 @@ def cases(everything, elsewhere, on_tensorflow=None):
     return everything if ALL_CASES else on_tensorflow if ON_TENSORFLOW else elsewhere
 
 
-# The sharper one tells of both; models and `check_layer` are in the other one.
-DTYPES = cases(["float32", "float64"], ["float64"])
+# On JAX the sharper one; group convolutions, models and `check_layer` are in float32 there too.
+DTYPES = cases(["float32", "float64"], ["float64"] if keras.config.backend() == "jax" else ["float32", "float64"])
 
 
 def module_name(path):

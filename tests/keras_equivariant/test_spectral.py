@@ -71,7 +71,7 @@ def test_products_and_additions(name, products, additions):
         assert transform.analyse.additions == transform.synthesise.additions == additions
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", GROUPS)
 def test_agrees_with_the_formula(name, dtype):
     group = get_symmetry(name)

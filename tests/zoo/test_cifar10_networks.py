@@ -112,6 +112,6 @@ def test_training():
         ("all_cnn_c", {"input_shape": (8, 8, 3)}, "Received: input_shape|negative"),
     ],
 )
-def test_bad_arguments(name, arguments, message, once):
+def test_bad_arguments(name, arguments, message):
     with pytest.raises(ValueError, match=message):
         zoo.create(name, **arguments)

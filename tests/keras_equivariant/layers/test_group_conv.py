@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from helpers import DTYPES, TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
+from helpers import TOLERANCES, cases, check_layer, gradients, random_array, randomise, relative_error, to_numpy
 
 from keras_equivariant.equivariance import equivariance_error
 from keras_equivariant.layers import GroupConv1D, GroupConv2D
@@ -39,7 +39,7 @@ def random_input(symmetry, input_subgroup, cosets_of, size, dtype, channels=3):
     return random_array(*shape, dtype=dtype), orientations
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel_size", cases([1, 2, 3, 4], [2, 3]))
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_agrees_with_the_formula(symmetry, input_subgroup, cosets_of, kernel_size, dtype):
@@ -82,7 +82,7 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("padding", PAIRS)
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_equivariant_under_every_element(symmetry, input_subgroup, cosets_of, padding, dtype):
@@ -109,7 +109,7 @@ def test_not_equivariant_where_the_documentation_says_so(arguments, size):
     assert equivariance_error(layer, random_array(2, size, size, 3)) > 0.1
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kernel_size", [2, 3])
 @pytest.mark.parametrize("symmetry, input_subgroup, cosets_of", KINDS)
 def test_gradients_are_group_convolutions(symmetry, input_subgroup, cosets_of, kernel_size, dtype):
