@@ -85,6 +85,17 @@ def test_one_published_file_of_rotated_mnist_is_not_enough(tmp_path):
         datasets.load("rotated_mnist", tmp_path)
 
 
+def test_a_damaged_published_file_of_rotated_mnist_is_named_with_its_line(tmp_path):
+    write_published_files(tmp_path)
+    path = next((tmp_path / "downloads" / "manual").glob("*train_valid.amat"))
+    whole = path.read_text()
+    for line in (whole.splitlines()[2][:500], whole.splitlines()[2].replace(" 0.", " x.")):
+        lines = whole.splitlines()
+        path.write_text("\n".join([*lines[:2], line, *lines[3:]]))
+        with pytest.raises(ValueError, match=r"train_valid.amat must hold 784 numbers .* Received: line 3 \("):
+            datasets.load("rotated_mnist", tmp_path)
+
+
 def test_published_files_of_rotated_mnist_are_used(tmp_path):
     examples = write_published_files(tmp_path)
     data = datasets.load("rotated_mnist", tmp_path)

@@ -94,9 +94,14 @@ def _numbered(examples: Any) -> Iterator[tuple[str, dict]]:
 def _read_amat(path: pathlib.Path) -> Iterator[tuple]:
     """Reads the published text files: 784 pixels between 0 and 1 and the label on each line."""
     with path.open() as file:
-        for line in file:
-            values = np.array(line.split(), dtype=np.float64)
-            yield np.rint(255 * values[:-1].reshape(28, 28, 1)).astype(np.uint8), values[-1]
+        for number, line in enumerate(file, 1):
+            try:
+                values = np.array(line.split(), dtype=np.float64)
+                image = np.rint(255 * values[:-1].reshape(28, 28, 1)).astype(np.uint8)
+            except ValueError as error:
+                rule = "must hold 784 numbers from 0 to 1 and a label on each line"
+                raise ValueError(f"The file {path} {rule}. Received: line {number} ({error})") from None
+            yield image, values[-1]
 
 
 def load_upright(data_dir: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
