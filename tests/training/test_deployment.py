@@ -1,22 +1,32 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
-from helpers import random_array, relative_error, run_python, to_numpy
+from helpers import random_array, relative_error, to_numpy
 from keras_equivariant.training import cli
 from keras_equivariant.training.export import quantise as quantisation
 from keras_equivariant.training.export.formats import export
 from keras_equivariant.training.input.preprocessing import fit_preprocessing, list_preprocessings
 from keras_equivariant.training.model.network import in_float32
+from keras_equivariant.training.runs import export as exporting
 from keras_equivariant.training.runs.export import assemble, export_run
 from keras_equivariant.training.runs.finished import load_run
 from keras_equivariant.training.tasks import get_task
 from runs import finished_run
+from small_tasks import quickly
 
 from keras_equivariant.layers import CosetPooling, GroupConv2D
 from keras_equivariant.planar import to_planar
 
-pytestmark = pytest.mark.usefixtures("tensorflow_backend")
+pytestmark = pytest.mark.usefixtures("tensorflow_backend", "quick")
 NARROW = {"filters": 3}
+
+
+@pytest.fixture
+def quick():
+    with quickly():
+        yield
 
 
 @pytest.fixture
@@ -82,25 +92,29 @@ def test_models_in_32_bits_stay_as_they_are(digits_run):
     assert in_float32(model) is model
 
 
-def test_a_file_with_everything_inside(digits_run, tmp_path, capsys):
+def without_our_package(monkeypatch):
+    """Keras finds no class of ours, neither among the registered ones nor by importing it."""
+    registered = keras.saving.get_custom_objects()
+    for name in [*registered]:
+        monkeypatch.delitem(registered, name)
+    for module in [name for name in sys.modules if name.partition(".")[0] == "keras_equivariant"]:
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+def test_a_file_with_everything_inside(digits_run, tmp_path, capsys, monkeypatch):
     file = tmp_path / "all.keras"
     arguments = ["--format", "keras", "--planar", "--preprocessing", "inside", "--softmax", "--output", str(file)]
     assert cli.main(["export", str(digits_run), *arguments]) == 0
     assert "the same outputs as the run's model" in capsys.readouterr().out
     loaded = load_run(digits_run)
     images = loaded.load_data().test.scaled_images(5)
-    np.save(tmp_path / "x.npy", images)
-    code = """
-import sys
-sys.modules["keras_equivariant"] = None
-import keras, numpy as np
-model = keras.models.load_model(sys.argv[1] + "/all.keras")
-np.save(sys.argv[1] + "/y.npy", model(np.load(sys.argv[1] + "/x.npy")))
-"""
-    run_python(code, tmp_path)
     expected = keras.ops.softmax(loaded.model(loaded.preprocess(images)))
-    assert relative_error(np.load(tmp_path / "y.npy"), expected) < 1e-5
-    assert np.load(tmp_path / "y.npy").sum(axis=1) == pytest.approx(np.ones(5), rel=1e-5)
+    without_our_package(monkeypatch)
+    with pytest.raises(TypeError, match="Could not locate class 'GroupConv2D'"):
+        keras.models.load_model(digits_run / "model.keras")
+    found = to_numpy(keras.models.load_model(file)(images))
+    assert relative_error(found, expected) < 1e-5
+    assert found.sum(axis=1) == pytest.approx(np.ones(5), rel=1e-5)
 
 
 def test_a_softmax_is_for_classifiers(tmp_path):
@@ -111,14 +125,15 @@ def test_a_softmax_is_for_classifiers(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # of the converter, about its own code
-def test_8_bit_integers(digits_run, tmp_path, capsys):
+def test_8_bit_integers(digits_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(exporting, "_JUDGED_IMAGES", 400)
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
     file = tmp_path / "small.tflite"
     arguments = ["--format", "litert", "--int8", "--planar", "--preprocessing", "inside", "--output", str(file)]
     assert cli.main(["export", str(digits_run), *arguments]) == 0
     printed = capsys.readouterr().out
     assert f"{file.stat().st_size:,} bytes" in printed
-    assert "on 2,000 test images it agrees" in printed and "test error" in printed
+    assert "on 400 test images it agrees" in printed and "test error" in printed
     agreement = float(printed.split("model to ")[1].split(" %")[0])
     assert 90 <= agreement <= 100
     details = interpreter.Interpreter(str(file)).get_tensor_details()

@@ -1,5 +1,7 @@
 """U-Nets in every format, of fixed and of free sizes, as they are and lowered to ordinary layers."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras_equivariant.training import cli
 from keras_equivariant.training.export.formats import export, list_formats, load
 from networks import create_with_random_statistics
 from runs import finished_run
+from small_tasks import quickly
 
 from keras_equivariant.planar import to_planar
 
@@ -27,16 +30,26 @@ def test_the_lowered_network_is_free_of_our_classes(symmetry, size):
     assert relative_error(lowered(x), model(x)) < 1e-5
 
 
+@functools.cache
+def u_net(size):
+    return create_with_random_statistics("p4m_unet", **SMALL, input_shape=(*size, 1))
+
+
+@functools.cache
+def lowered(size):
+    return to_planar(u_net(size))
+
+
 @pytest.mark.filterwarnings("ignore")  # of the converters, about their own code
 @pytest.mark.parametrize("file_format", list_formats())
 @pytest.mark.parametrize("size, planar", [((9, 8), True), ((None, None), True), ((None, None), False)])
 def test_every_runtime_computes_the_same(file_format, size, planar, tmp_path):
     for package in PACKAGES.get(file_format, []):
         pytest.importorskip(package)
-    model = create_with_random_statistics("p4m_unet", **SMALL, input_shape=(*size, 1))
+    model = u_net(size)
     path = tmp_path / NAMES[file_format]
     x = random_array(2, *(side or 6 for side in size), 1)
-    assert export(to_planar(model) if planar else model, path, file_format, x, to_numpy(model(x))) < 1e-4
+    assert export(lowered(size) if planar else model, path, file_format, x, to_numpy(model(x))) < 1e-4
     run = load(path, file_format)
     for shape in [(1, 4, 10, 1), (3, 8, 6, 1)] if size[0] is None else [(1, *size, 1)]:
         x = random_array(*shape, seed=1)
@@ -55,7 +68,8 @@ def test_a_run_is_exported_from_the_command_line(file_format, tmp_path):
     free.save(run / "model.keras")
     path = tmp_path / NAMES[file_format]
     command = ["export", str(run), "--format", file_format, "--planar", "--preprocessing", "inside"]
-    assert cli.main([*command, "--output", str(path)]) == 0
+    with quickly():
+        assert cli.main([*command, "--output", str(path)]) == 0
     preprocess = np.load(run / "preprocessing.npz")
     x = abs(random_array(1, 14, 10, 1)).clip(0, 1)
     prepared = (x - preprocess["mean"]) / preprocess["deviation"]
