@@ -207,9 +207,8 @@ found = {name: fit_preprocessing(name, images)(images) for name in names.split("
 assert all(isinstance(value, np.ndarray) for value in found.values())
 np.savez(folder + "/preprocessed.npz", **found)
 errors.SATURATIONS = (0.0, 0.9)
-small = {"filters": 3} if recipe == "rotated_digits" else {"blocks": 1}
-model = "z2cnn" if recipe == "rotated_digits" else None
-recipe = get_recipe(recipe, model=model, model_arguments=small, batch_size=20, steps_per_epoch=2, epochs=2)
+small = {"filters": (3,), "features": 4}
+recipe = get_recipe(recipe, model="small", model_arguments=small, batch_size=20, steps_per_epoch=2, epochs=2)
 run, metrics = fit(recipe, folder + "/run", data_dir=folder)
 assert load_run(run.path).model.count_params() > 0
 assert sys.modules["tensorflow"] is None

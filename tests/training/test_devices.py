@@ -197,29 +197,45 @@ def run_on_two_hosts(*commands):
     return printed
 
 
+# The command line, and then what the networks above do, in the same processes: to begin one takes as long. JAX joins
+# them once.
+COMMAND = """
+import sys
+import keras
+from keras_equivariant.training import cli
+
+how = ["--epochs", "1", "--distribute", "jax", "--output", sys.argv[2] + "/run"]
+if status := cli.main(["fit", "bouvrie_digits", *how]):
+    sys.exit(status)
+keras.distribution.initialize = lambda: None
+"""
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory):
+    """The folders of two hosts, and what they print. The first trains alone too, at the end."""
+    folders = [tmp_path_factory.mktemp(f"host{i}") for i in range(2)]
+    distributions = "jax,none", "jax"
+    commands = [("-c", COMMAND + TRAIN, "float32", *pair) for pair in zip(folders, distributions, strict=True)]
+    return folders, run_on_two_hosts(*commands)
+
+
 @needs_jax
-def test_two_hosts_on_jax(tmp_path):
+def test_two_hosts_on_jax(hosts):
     """In 32 bits, rounding now and then carries an activation across the kink of a rectifier, and a single one of them
     changes a gradient by percents, on one device as on two: hence the smaller rate."""
-    folders = [tmp_path / name for name in ("one", "host0", "host1")]
-    for folder in folders:
-        folder.mkdir()
-    alone = trained(run_python(TRAIN, "float32", folders[0], "none", KERAS_BACKEND="jax"))
-    together = run_on_two_hosts(*[("-c", TRAIN, "float32", folder, "jax") for folder in folders[1:]])
-    assert alone["None"][0] > 5 * JAX_TOLERANCE
+    folders, together = hosts
+    assert trained(together[0])["None"][0] > 5 * JAX_TOLERANCE
     assert max(trained(printed)["jax"][1] for printed in together) < 1e-6
     one = load(folders[0] / "None.npz")
-    for folder in folders[1:]:
+    for folder in folders:
         for a, b in zip(one, load(folder / "jax.npz"), strict=True):
             np.testing.assert_allclose(b, a, rtol=JAX_TOLERANCE, atol=JAX_TOLERANCE * max(1, np.abs(a).max()))
 
 
 @needs_jax
-def test_command_line_on_two_hosts(tmp_path):
-    command = ("-m", "keras_equivariant", "fit", "bouvrie_digits", "--epochs", 1, "--distribute", "jax", "--output")
-    folders = [tmp_path / f"host{i}" for i in range(2)]
-    run_on_two_hosts(*[(*command, folder) for folder in folders])
-    metrics = [read_json(folder / "metrics.json") for folder in folders]
+def test_command_line_on_two_hosts(hosts):
+    metrics = [read_json(folder / "run" / "metrics.json") for folder in hosts[0]]
     assert metrics[0]["test_error"] == metrics[1]["test_error"] < 50
     assert max(metrics[0][f"{name}_difference"] for name in ("keras", "saved_model")) < 1e-5
 
