@@ -13,8 +13,14 @@ from keras_equivariant.training.runs.own import from_folder
 from PIL import Image
 from small_tasks import killed_after, quickly, without_files
 
-pytestmark = pytest.mark.usefixtures("tensorflow_backend")
+pytestmark = pytest.mark.usefixtures("tensorflow_backend", "quick")
 RED, BLACK = (255, 0, 0), (0, 0, 0)
+
+
+@pytest.fixture
+def quick():
+    with quickly("segmentation"):
+        yield
 
 
 def squares(seed, size):
@@ -176,11 +182,18 @@ def test_bad_tables(tmp_path, change, message):
         from_folder(folder)
 
 
+# Networks that take little time, and a few steps.
+SMALL = {
+    "write_masks": ["--size", "16", "--symmetry", "p1", "--model", "unet", "--batch-size", "20"],
+    "write_numbers": ["--size", "16", "--symmetry", "p1", "--batch-size", "6"],
+}
+
+
 @pytest.mark.parametrize("write", [write_masks, write_numbers])
 def test_a_killed_run_goes_on_to_the_same_end(write, tmp_path, capsys):
     folder = write(tmp_path / "mine")
-    command = ["fit", "--data", str(folder), "--epochs", "2", "--output"]
-    with quickly(), without_files():
+    command = ["fit", "--data", str(folder), "--epochs", "2", *SMALL[write.__name__], "--output"]
+    with quickly("segmentation"), without_files():
         assert cli.main([*command, str(tmp_path / "whole")]) == 0
         with killed_after(1):
             cli.main([*command, str(tmp_path / "run")])
@@ -201,10 +214,9 @@ def test_numbers_called_label_are_classes_unless_the_task_is_given(tmp_path):
 def run(request, tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("own")
     folder = request.param(tmp_path / "mine")
-    model = ["--model", "unet"] if request.param is write_masks else []
-    with quickly():
-        arguments = ["fit", "--data", str(folder), "--epochs", "1", "--symmetry", "p1", *model]
-        assert cli.main([*arguments, "--size", "16", "--output", str(tmp_path / "run")]) == 0
+    arguments = ["fit", "--data", str(folder), "--epochs", "1", *SMALL[request.param.__name__]]
+    with quickly("segmentation"):
+        assert cli.main([*arguments, "--output", str(tmp_path / "run")]) == 0
     return folder, tmp_path / "run"
 
 

@@ -145,6 +145,8 @@ def test_options_of_folders_need_a_folder(option, capsys):
 
 def test_the_symmetry_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(own_runs, "_SECONDS", 0.3)
+    for steps in ("_WARM_UP", "_TIMED"):
+        monkeypatch.setattr(f"keras_equivariant.training.runs.symmetry.{steps}", 1)
     with quickly():
         own = from_folder(write_classes(tmp_path), symmetry="auto", size=8)
     assert own.lines[0].startswith("symmetry p") and "after 0.3 s each" in own.lines[0]

@@ -21,7 +21,13 @@ from own_pictures import draw, parts, write_classes
 from PIL import Image
 from small_tasks import killed_after, quickly, without_files
 
-pytestmark = pytest.mark.usefixtures("tensorflow_backend")
+pytestmark = pytest.mark.usefixtures("tensorflow_backend", "quick")
+
+
+@pytest.fixture
+def quick():
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,8 @@ def run(tmp_path_factory):
     """A run on a folder: the folder, that of the run, and what was printed."""
     tmp_path = tmp_path_factory.mktemp("own")
     folder = write_classes(tmp_path / "my pictures", (("bars", 24), ("rings", 24), ("ä b", 9)))
-    arguments = ["fit", "--data", str(folder), "--epochs", "2", "--output", str(tmp_path / "run")]
+    small = ["--size", "16", "--batch-size", "18"]  # two steps an epoch
+    arguments = ["fit", "--data", str(folder), "--epochs", "2", *small, "--output", str(tmp_path / "run")]
     with quickly():
         assert cli.main(arguments) == 0
     return folder, tmp_path / "run", arguments
@@ -161,7 +168,7 @@ def test_callbacks_by_name(tmp_path, monkeypatch):
 def test_callbacks_are_called(tmp_path):
     seen = []
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, "val_loss" in logs)))
-    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=2)
+    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=2, batch_size=7)
     with quickly(), without_files():
         fit(own.recipe, tmp_path / "run", data_dir=str(tmp_path / "mine"), data=own.data, callbacks=[callback])
     assert seen == [(0, True), (1, True)]
@@ -169,7 +176,7 @@ def test_callbacks_are_called(tmp_path):
 
 def test_the_best_epoch_is_kept_and_the_training_ends(tmp_path, monkeypatch):
     """The validation losses 3, 2, 2.5, 2.4: with a patience of 2, the weights of the second epoch after four."""
-    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=9)
+    own = from_folder(write_classes(tmp_path / "mine"), size=8, symmetry="p1", epochs=9, batch_size=7)
     recipe = dataclasses.replace(own.recipe, patience=2)
     with pytest.raises(ValueError, match="`data` must be that of `from_folder`"):
         fit(recipe, tmp_path / "run", data_dir=str(tmp_path / "mine"))
@@ -197,6 +204,7 @@ def test_the_best_epoch_is_kept_and_the_training_ends(tmp_path, monkeypatch):
 def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
     write_classes(tmp_path / "mine", (("a", 12), ("b", 30)))
     arguments = ["fit", "--data", str(tmp_path / "mine"), "--size", "8", "--symmetry", "p1", "--epochs", "3"]
+    arguments += ["--batch-size", "13"]
     with quickly(), without_files():
         assert cli.main([*arguments, "--output", str(tmp_path / "whole")]) == 0
         with killed_after(1):
@@ -238,6 +246,7 @@ def test_pictures_too_many_for_the_memory_give_the_same_batches(tmp_path, monkey
 def test_a_run_on_pictures_too_many_for_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(own_classification, "IN_MEMORY", 1000)
     arguments = ["--data", str(write_classes(tmp_path / "mine")), "--size", "8", "--symmetry", "p1", "--epochs", "1"]
+    arguments += ["--batch-size", "7"]
     with quickly():
         assert cli.main(["fit", *arguments, "--output", str(tmp_path / "run")]) == 0
     assert cli.main(["evaluate", str(tmp_path / "run")]) == 0

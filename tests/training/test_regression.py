@@ -1,6 +1,7 @@
 """Numbers for pictures: from drawn ones and from a folder to a tested and exported model."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 
@@ -9,7 +10,7 @@ import keras_equivariant.training.tasks.regression.pictures as pictures
 import numpy as np
 import pytest
 import scipy.ndimage
-from keras_equivariant.training import cli
+from keras_equivariant.training import cli, recipes
 from keras_equivariant.training.data import drawn_discs, reads_folder
 from keras_equivariant.training.data.images import LabelledImages, Split
 from keras_equivariant.training.input.preprocessing import Standardise
@@ -30,7 +31,8 @@ PREPROCESS = Standardise(mean=0.0, deviation=1.0)
 
 @pytest.fixture(autouse=True)
 def only_tensorflow(tensorflow_backend):
-    pass
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +175,11 @@ def test_the_commands_take_such_a_run(run, few_discs, tmp_path, capsys):
     np.testing.assert_allclose([float(row[name]) for name in ("discs", "dark")], exported[0], rtol=0.05, atol=0.02)
 
 
-def test_a_run_on_a_folder(tmp_path, capsys):
+def test_a_run_on_a_folder(tmp_path, capsys, monkeypatch):
     """Pictures of one grey each, which the number follows."""
+    recipe = get_recipe("folder_regression")
+    smaller = {**recipe.model_arguments, "input_shape": (17, 17, 3), "filters": (2, 3)}
+    monkeypatch.setitem(recipes._RECIPES, recipe.name, dataclasses.replace(recipe, model_arguments=smaller))
     folder = tmp_path / "mine"
     (folder / "images").mkdir(parents=True)
     lines = ["file,grey"]
@@ -186,8 +191,7 @@ def test_a_run_on_a_folder(tmp_path, capsys):
     assert cli.main(["fit", "folder_regression", *how]) == 2, "another model does not take these arguments"
     assert not (tmp_path / "run").exists()
     how = ["--epochs", "1", "--data-dir", str(folder), "--output", str(tmp_path / "run")]
-    with quickly():
-        assert cli.main(["fit", "folder_regression", *how]) == 0, capsys.readouterr().err
+    assert cli.main(["fit", "folder_regression", *how]) == 0, capsys.readouterr().err
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["mean_absolute_error"] < 100
     assert list(metrics["mean_absolute_error_by_column"]) == ["grey"]
