@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 
 def recipe(**changes):
     """A small network on rotated digits, tested as they are, two steps an epoch."""
-    changes = {"model": "z2cnn", "batch_size": 400, "epochs": 2, "reestimate_batch_norm": False, **changes}
+    changes = {"model": "z2cnn", "batch_size": 100, "epochs": 2, "reestimate_batch_norm": False, **changes}
     return get_recipe("rotated_digits", evaluation="plain", **changes)
 
 
@@ -38,7 +38,7 @@ def earlier(tmp_path_factory):
 
 def trained(tuned, path, resume=False):
     """The model of a run, and its metrics."""
-    with quickly(), without_files() as models, pytest.MonkeyPatch.context() as patch:
+    with quickly("classification"), without_files() as models, pytest.MonkeyPatch.context() as patch:
         for method in ("callbacks", "draw"):
             patch.setattr(Classification, method, lambda *arguments: [])
         _, metrics = fit(tuned, path, resume)
@@ -138,7 +138,9 @@ def test_the_choice_of_a_symmetry(capfd, monkeypatch):
         symmetry: recipe(model=model, model_arguments=small, batch_size=50)
         for symmetry, model in {"p1": "small", "p4": "p4_small"}.items()
     }
-    with quickly():
+    for steps in ("_WARM_UP", "_TIMED"):
+        monkeypatch.setattr(f"keras_equivariant.training.runs.symmetry.{steps}", 1)
+    with quickly("classification"):
         best, line = choose_symmetry(candidates, seconds=0.3)
     errors = dict(re.findall(r"(p\d) ([\d.]+)", line.partition("are")[2]))
     assert line.startswith(f"symmetry {best}: after 0.3 s each, the validation errors (%) are p1 ")
