@@ -12,6 +12,7 @@ from keras_equivariant.training.input.preprocessing import fit_preprocessing
 from keras_equivariant.training.recipes import get_recipe, with_jitter
 from keras_equivariant.training.tasks.classification import errors
 from keras_equivariant.training.tasks.classification.evaluation import get_evaluation
+from small_tasks import quickly
 
 from keras_equivariant import zoo
 from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAdapter, RandomIlluminant, RemoveGamma
@@ -19,6 +20,13 @@ from keras_equivariant.layers import ApplyGamma, InverseLogRGB, LogRGB, OffsetAd
 
 def images(count=6, size=16, low=0.0):
     return np.random.default_rng(0).uniform(low, 1, (count, size, size, 3)).astype("float32")
+
+
+@pytest.fixture
+def few_lights(monkeypatch):
+    monkeypatch.setattr(errors, "SATURATIONS", (0.0, 0.5, 0.9))
+    with quickly():
+        yield
 
 
 def test_log_rgb_is_standardised_for_each_colour():
@@ -78,7 +86,7 @@ def test_amounts_of_jitter():
         get_augmentation({"class_name": "flip", "config": {"hue": 0.1}})
 
 
-def test_an_offset_equivariant_network_errs_alike_under_any_light():
+def test_an_offset_equivariant_network_errs_alike_under_any_light(few_lights):
     x = images(40, 16, low=0.3)
     model = zoo.offset_resnet20((16, 16, 3), 4, (3, 6, 9), 1)
     preprocess = fit_preprocessing("log_rgb", x)
@@ -102,7 +110,7 @@ def test_bytes_and_floats_are_lit_alike():
     assert relative_error(lit[0], x / 255) > 0.1
 
 
-def test_an_ordinary_model_in_an_adapter():
+def test_an_ordinary_model_in_an_adapter(few_lights):
     """`SameLight` and the model are the invariant `OffsetAdapter` around the model of logarithms."""
     x = images(40, 16, low=0.3)
     model = zoo.resnet20((16, 16, 3), 4, (3, 6, 9), 1)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import random_array, relative_error
 from keras_equivariant.training.data.masks import MaskedPictures
 from keras_equivariant.training.input.preprocessing import Standardise, Unchanged
@@ -18,9 +19,21 @@ pytestmark = pytest.mark.usefixtures("tensorflow_backend")
 SMALL = {"filters": 2, "depth": 2, "classes": 3}
 
 
+class Compiled:
+    """A network whose graph is traced once, for any size: layer by layer, each tile would take as long as that."""
+
+    def __init__(self, model):
+        self.layers, self.outputs, self.get_weights = model.layers, model.outputs, model.get_weights
+        signature = [tf.TensorSpec((None, None, None, 1))]
+        self._call = tf.function(lambda images: model(images, training=False), signature)
+
+    def __call__(self, images, training=False):
+        return self._call(images)
+
+
 @pytest.fixture(scope="module")
 def model():
-    return create_with_random_statistics("p4m_unet", input_shape=(None, None, 1), **SMALL)
+    return Compiled(create_with_random_statistics("p4m_unet", input_shape=(None, None, 1), **SMALL))
 
 
 def touching():

@@ -14,6 +14,7 @@ from keras_equivariant.training.studies.nearest_neighbours import (
     nearest_neighbour_mutual_information,
 )
 from sklearn.feature_selection import mutual_info_classif
+from small_tasks import quickly
 
 SMALL = {
     "clusters": {"points": 60, "runs": 1, "counts": (1, 5), "times": (1, 20)},
@@ -94,7 +95,21 @@ def test_runtime(tmp_path, no_network, tensorflow_backend):
     assert len(seconds) == 5 and np.array(list(seconds.values())).min() > 0
 
 
-def test_training_dynamics(tmp_path, tensorflow_backend):
+@pytest.fixture
+def eagerly(monkeypatch, tensorflow_backend):
+    """Networks compute layer by layer: to trace the graph of a step takes longer than a few steps."""
+    fit = keras.Model.fit
+
+    def fit_eagerly(model, *args, **kwargs):
+        model.run_eagerly = True
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", fit_eagerly)
+    with quickly():
+        yield
+
+
+def test_training_dynamics(tmp_path, eagerly):
     results = run("training_dynamics", tmp_path)
     assert list(results["measured"]) == ["convnet"]
     ways = [
@@ -112,20 +127,20 @@ def test_training_dynamics(tmp_path, tensorflow_backend):
     assert results["training_accuracy"]["convnet"]["SimCLR"] == [None]
 
 
-def test_initialisation(tmp_path, tensorflow_backend):
+def test_initialisation(tmp_path, eagerly):
     found = run("initialisation", tmp_path)["models"]["convnet"]
     assert np.shape(found["dse"]) == (1, 2) and found["dse"][0][1] > found["dse"][0][0] + 1
     assert np.shape(found["accuracy"]) == (1, 2, 2) and 0 <= np.min(found["accuracy"]) <= np.max(found["accuracy"]) <= 1
 
 
-def test_ranking(tmp_path, tensorflow_backend):
+def test_ranking(tmp_path, eagerly):
     results = run("ranking", tmp_path)
     for sigma in ("10.0", "median"):
         assert [row["steps"] for row in results["models"][sigma]] == [0, 1, 2]
         assert set(results["correlations"][sigma]) == {"dse", "dsmi_x", "dsmi_y"}
 
 
-def test_rank_from_the_command_line(tmp_path, tensorflow_backend, capsys):
+def test_rank_from_the_command_line(tmp_path, eagerly, capsys):
     places = []
     for index, units in enumerate((2, 4, 8)):
         keras.utils.set_random_seed(index)

@@ -68,8 +68,12 @@ def blobs(count, size=SIZE):
     return masks, np.stack([masks == label for label in (1, 2, 3)], axis=-1).astype("float32")
 
 
-@pytest.mark.parametrize("augmentation", [*MOVING, ["shift_and_flip", "square_symmetries", "flip"], ["rotate", "flip"]])
-@pytest.mark.parametrize("channels", [False, True])
+SEVERAL = [["shift_and_flip", "square_symmetries", "flip"], ["rotate", "flip"]]
+
+
+@pytest.mark.parametrize(
+    "augmentation, channels", [*((name, True) for name in (*MOVING, *SEVERAL)), *((names, False) for names in SEVERAL)]
+)
 def test_masks_move_with_their_images(augmentation, channels):
     masks, pictures = blobs(20)
     names = [augmentation] if isinstance(augmentation, str) else augmentation
