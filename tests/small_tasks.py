@@ -56,11 +56,13 @@ def _lights(task):
     return {f"keras_equivariant.training.tasks.{task}.evaluation.SATURATIONS": (0.0, 0.5, 0.9)}
 
 
+# With all that a checkpoint must hold: batch norm has statistics, dropout a seed.
+_CLASSIFIER = {"model": "small", "model_arguments": {"filters": (3, 4), "features": 4, "dropout": 0.3}}
 _ADVERSARY = {"class_name": "adversarial", "config": {"adversarial_weight": 0.001, "discriminator_filters": 2}}
 SMALL = {
     "classification": Small(
         "rotated_digits",
-        {"model": "z2cnn", "model_arguments": {"filters": 3}, "batch_size": 100},
+        {**_CLASSIFIER, "batch_size": 100},
         fewer={
             "keras_equivariant.training.data.digits.load_digits": _few_digits,
             "keras_equivariant.training.data.digits._SIZES": {"train": 200, "validation": 40, "test": 60},
@@ -91,7 +93,7 @@ SMALL = {
     ),
     "regression": Small(
         "drawn_discs",
-        {"model": "z2cnn", "model_arguments": {"filters": 3}, "batch_size": 20},
+        {**_CLASSIFIER, "batch_size": 20},
         fewer={
             "keras_equivariant.training.data.drawn_discs._SIZES": {"train": 60, "validation": 10, "test": 20},
         },
