@@ -4,6 +4,7 @@ import keras
 
 from keras_equivariant.arguments import check_model
 from keras_equivariant.layers.group_convolution import GroupConvolution
+from keras_equivariant.layers.group_separable_conv import GroupSeparableConv2D, Pointwise
 from keras_equivariant.layers.implementation import why_planar
 from keras_equivariant.spectral_rule import expected_gain
 from keras_equivariant.symmetry import get_symmetry
@@ -17,7 +18,8 @@ def implementation_report(model: keras.Model | keras.layers.Layer) -> list[str]:
 
     Returns:
         A list of one line for each group convolution, in the order of the layers: its name, its channels and kernel,
-        its group, `planar` or `spectral`, and why. Either way, weights and results are the same up to rounding.
+        its group, `planar` or `spectral`, and why. Either way, weights and results are the same up to rounding. Of a
+        separable one, it is the 1x1 convolution.
 
     Raises:
         ValueError: If `model` is neither, or a group convolution is not built.
@@ -32,14 +34,18 @@ def implementation_report(model: keras.Model | keras.layers.Layer) -> list[str]:
     second: 8 to 8 channels, 3x3, p4m: planar (fewer than 32 channels in or out)
     """
     check_model(model)
-    return [_describe(layer) for layer in _layers(model) if isinstance(layer, GroupConvolution)]
+    kinds = GroupConvolution | GroupSeparableConv2D
+    return [_describe(layer, layer.name) for layer in _layers(model) if isinstance(layer, kinds)]
 
 
-def _describe(layer):
+def _describe(layer, name):
     shape = (layer.get_build_config() or {}).get("input_shape")
     if not layer.built or shape is None:
-        raise ValueError(f"`model` must be built. Received: {layer.name!r} that is not")
+        raise ValueError(f"`model` must be built. Received: {name!r} that is not")
     group = get_symmetry(layer.symmetry)
+    if isinstance(layer, GroupSeparableConv2D):
+        channels = shape[-1] * layer.depth_multiplier
+        layer, shape = Pointwise(layer), (*layer.compute_output_shape(shape)[:-1], channels)
     reason = why_planar(layer, group, shape)
     choice = "planar" if reason else "spectral"
     if reason is None and layer.implementation == "spectral":
@@ -48,7 +54,7 @@ def _describe(layer):
         gain = expected_gain(group, shape[-1], layer.filters, layer.kernel_size[0])
         reason = f"{gain:.2f} times less work"
     size = "x".join(map(str, layer.kernel_size))
-    return f"{layer.name}: {shape[-1]} to {layer.filters} channels, {size}, {layer.symmetry}: {choice} ({reason})"
+    return f"{name}: {shape[-1]} to {layer.filters} channels, {size}, {layer.symmetry}: {choice} ({reason})"
 
 
 def _layers(layer):

@@ -17,12 +17,12 @@ from keras_equivariant.layers import (
     Maxout,
     SubgroupRestriction,
 )
+from keras_equivariant.layers.group_separable_conv import Pointwise
 from keras_equivariant.planar_check import check_same
 from keras_equivariant.planar_classic import CLASSIC_LAYERS, apply_activation, lower_classic_layer
 from keras_equivariant.planar_group import (
     GLOBAL_POOLINGS,
     SPATIAL,
-    Pointwise,
     check_elementwise,
     concatenate,
     convolve,

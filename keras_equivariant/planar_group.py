@@ -98,15 +98,6 @@ def check_elementwise(layer: Any) -> None:
         raise Refused("its activation is not elementwise")
 
 
-class Pointwise:
-    """The 1x1 convolution of a separable one, as far as `convolve` reads it."""
-
-    def __init__(self, layer: Any) -> None:
-        self.kernel_size, self.strides, self.dilation_rate = (1, 1), (1, 1), (1, 1)
-        self.padding, self.groups, self.filters, self.use_bias = "valid", 1, layer.filters, True
-        self.activation, self.variable_dtype = layer.activation, layer.variable_dtype
-
-
 def lower_depthwise(layer: Any, x: Tensor, lifts: bool) -> Tensor:
     """The depthwise part of a `GroupDepthwiseConv2D` or a `GroupSeparableConv2D`, of a merged or a planar map."""
     order = get_symmetry(layer.symmetry).order

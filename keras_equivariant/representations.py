@@ -135,10 +135,15 @@ class GroupTransform:
         ]
         self.analyse = LinearCombinations(np.concatenate(rows))
         self.synthesise = LinearCombinations(np.concatenate(rows).T)
-        self._scaled = [matrices * (len(matrices[0]) / group.order) for matrices in representations]
-        self.products = sum(
-            count * len(matrices[0]) ** 2 for matrices, count in zip(representations, self._rows, strict=True)
-        )
+        self._dimensions = [len(matrices[0]) for matrices in representations]
+        # Of a kernel, all entries of a matrix are needed, column by column.
+        columns = [
+            (matrices * (len(matrices[0]) / group.order)).swapaxes(1, 2).reshape(group.order, -1).T
+            for matrices in representations
+        ]
+        self._analyse_kernel = LinearCombinations(np.concatenate(columns))
+        self._synthesise_kernel = LinearCombinations(np.concatenate(columns).T)
+        self.products = sum(count * dimension**2 for dimension, count in zip(self._dimensions, self._rows, strict=True))
 
     def analyse_kernel(self, weights: Tensor) -> list[list[Tensor]]:
         """Returns the components of a kernel.
@@ -149,22 +154,23 @@ class GroupTransform:
         Returns:
             For each representation, a list of its columns: matrices `(taps * channels, dim * filters)`.
         """
-        components = []
-        for scaled in self._scaled:
-            scaled = ops.convert_to_tensor(scaled, dtype=weights.dtype)
-            columns = ops.einsum("sij,snck->jncik", scaled, weights)
-            columns = ops.reshape(columns, (scaled.shape[1], -1, scaled.shape[1] * weights.shape[-1]))
-            components.append([columns[j] for j in range(scaled.shape[1])])
+        filters, components = weights.shape[-1], []
+        entries = iter(self._analyse_kernel([weights[s] for s in range(weights.shape[0])]))
+        for dimension in self._dimensions:
+            columns = [[next(entries) for _ in range(dimension)] for _ in range(dimension)]
+            components.append([_beside(ops.reshape(x, (-1, filters)) for x in column) for column in columns])
         return components
 
     def synthesise_kernel(self, components: list[list[Tensor]], channels: int, filters: int) -> Tensor:
         """The adjoint of `analyse_kernel`: `(S, taps, channels, filters)`."""
-        weights = 0
-        for scaled, columns in zip(self._scaled, components, strict=True):
-            columns = ops.reshape(ops.stack(columns), (len(columns), -1, channels, len(columns), filters))
-            scaled = ops.convert_to_tensor(scaled, dtype=columns.dtype)
-            weights = weights + ops.einsum("sij,jncik->snck", scaled, columns)
-        return weights
+        entries = [
+            entry
+            for columns in components
+            for column in columns
+            for entry in (ops.split(column, len(columns), axis=-1) if len(columns) > 1 else [column])
+        ]
+        weights = ops.stack(self._synthesise_kernel(entries))
+        return ops.reshape(weights, (weights.shape[0], -1, channels, filters))
 
     def multiply(self, patches: Iterable[Tensor], kernel: list[list[Tensor]]) -> list[Tensor]:
         """Convolves: from the components of the patches and of a kernel to y, a list of S matrices."""
@@ -179,11 +185,10 @@ class GroupTransform:
     def multiply_adjoint(self, patches: Sequence[Tensor], products: Sequence[Tensor]) -> list[list[Tensor]]:
         """The gradient of `multiply` for the kernel's components, from the analysed gradient for y."""
         components, first = [], 0
-        for count, scaled in zip(self._rows, self._scaled, strict=True):
-            size = len(scaled[0])
+        for count, size in zip(self._rows, self._dimensions, strict=True):
             columns = [0] * size
             for row in range(first, first + count * size, size):
-                gradient = ops.concatenate(products[row : row + size], axis=-1) if size > 1 else products[row]
+                gradient = _beside(products[row : row + size])
                 columns = [
                     column + ops.transpose(patch) @ gradient
                     for column, patch in zip(columns, patches[row : row + size], strict=True)
@@ -197,6 +202,11 @@ class GroupTransform:
 def group_transform(group: SymmetryGroup) -> GroupTransform:
     """Returns the `GroupTransform` of a group, made once."""
     return GroupTransform(group)
+
+
+def _beside(matrices):
+    matrices = list(matrices)
+    return ops.concatenate(matrices, axis=-1) if len(matrices) > 1 else matrices[0]
 
 
 def _most_common_pair(rows):

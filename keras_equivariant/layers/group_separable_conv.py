@@ -10,6 +10,8 @@ from keras_equivariant.filters import filter_expansion
 from keras_equivariant.layers.drawing import with_fewer_axes
 from keras_equivariant.layers.empty import output_of_nothing
 from keras_equivariant.layers.group_depthwise_convolution import GroupDepthwiseConvolution
+from keras_equivariant.layers.implementation import check_implementation, choose_convolution
+from keras_equivariant.layers.orientations import merge_orientations, split_orientations
 from keras_equivariant.layers.padding import check_padding
 from keras_equivariant.symmetry import get_symmetry
 from keras_equivariant.typing import Shape, Size, Tensor
@@ -99,6 +101,17 @@ class GroupDepthwiseConv2D(GroupDepthwiseConvolution, keras.layers.DepthwiseConv
         return self._output_shape(input_shape, None if channels is None else channels * self.depth_multiplier)
 
 
+class Pointwise:
+    """The 1x1 convolution of a separable one, which is not a layer of its own, as far as others read it."""
+
+    def __init__(self, layer: Any) -> None:
+        self.rank, self.kernel_size, self.strides, self.dilation_rate = 2, (1, 1), (1, 1), (1, 1)
+        self.padding, self.groups, self.input_subgroup = "valid", 1, None
+        self.symmetry, self.filters, self.implementation = layer.symmetry, layer.filters, layer.implementation
+        self.use_bias, self.activation = True, layer.activation
+        self.compute_dtype, self.variable_dtype = layer.compute_dtype, layer.variable_dtype
+
+
 @keras.saving.register_keras_serializable(package="keras_equivariant")
 class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv2D):
     """A depthwise convolution with turning filters, then one that mixes channels and orientations at each pixel.
@@ -116,6 +129,7 @@ class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv
         symmetry: Name of the symmetry group.
         strides: int or pair of ints, in pixels; equal, as in `keras.layers.SeparableConv2D`.
         padding: `"valid"` or `"same"`.
+        implementation: How to compute the second convolution, as in `GroupConv2D`.
         **kwargs: As in `keras.layers.SeparableConv2D`.
 
     Input shape:
@@ -125,7 +139,8 @@ class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv
         `(batch, new_height, new_width, S, filters)`.
 
     Raises:
-        ValueError: As `GroupDepthwiseConv2D`.
+        ValueError: As `GroupDepthwiseConv2D`, and if `implementation="spectral"` does not cover the symmetry or the
+            input.
 
     Example:
 
@@ -146,18 +161,23 @@ class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv
         symmetry: str = "p4",
         strides: Size = (1, 1),
         padding: str = "valid",
+        *,
+        implementation: str = "auto",
         **kwargs: Any,
     ) -> None:
         check_counts(filters=filters, depth_multiplier=kwargs.get("depth_multiplier", 1))
         padding = check_padding(padding)
         super().__init__(filters=filters, kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
         self._set_symmetry(symmetry)
+        self.implementation = implementation
+        check_implementation(Pointwise(self))
 
     def build(self, input_shape: Shape) -> None:
         group = get_symmetry(self.symmetry)
         inputs = self._expand_taps(input_shape)
         channels = inputs * self.depth_multiplier
         self._mix = filter_expansion(group, (1, 1), group.product, channels)
+        self._spectral = choose_convolution(Pointwise(self), group, self._output_shape(input_shape, channels))
         for name, shape in (
             ("depthwise", self._depthwise_shape(inputs)),
             ("pointwise", (*self._mix.stored_shape, self.filters)),
@@ -192,8 +212,16 @@ class GroupSeparableConv2D(GroupDepthwiseConvolution, keras.layers.SeparableConv
         if (nothing := output_of_nothing(self, inputs)) is not None:
             return nothing
         outputs = self._convolve_depthwise(inputs, ops.convert_to_tensor(self.depthwise_kernel))
-        kernel = self._mix(self.pointwise_kernel)
-        return self._finish(ops.conv(outputs, kernel, padding="valid", data_format=self.data_format))
+        if self._spectral is not None and None not in outputs.shape[1:3]:
+            outputs = split_orientations(outputs, self._expand.copies)
+            outputs = merge_orientations(self._spectral(outputs, self.pointwise_kernel))
+        else:
+            kernel = self._mix(self.pointwise_kernel)
+            outputs = ops.conv(outputs, kernel, padding="valid", data_format=self.data_format)
+        return self._finish(outputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self._output_shape(input_shape, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "implementation": self.implementation}

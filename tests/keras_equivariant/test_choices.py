@@ -45,6 +45,26 @@ def test_it_says_what_the_layer_does(symmetry, channels):
         assert line.endswith(" times less work)")
 
 
+@pytest.mark.parametrize(
+    "arguments, shape, text",
+    [
+        ({}, (9, 9, 8, 8), "it: 8 to 64 channels, 1x1, p4m: planar (fewer than"),
+        ({}, (9, 9, 8, 64), "it: 64 to 64 channels, 1x1, p4m: spectral ("),
+        ({"strides": 2}, (9, 9, 64), "it: 64 to 64 channels, 1x1, p4m: spectral ("),
+        ({"depth_multiplier": 8}, (9, 9, 8, 8), "it: 64 to 64 channels, 1x1, p4m: spectral ("),
+        ({"implementation": "planar"}, (9, 9, 8, 64), "it: 64 to 64 channels, 1x1, p4m: planar (asked for)"),
+        ({"implementation": "spectral"}, (9, 9, 8, 8), "it: 8 to 64 channels, 1x1, p4m: spectral (asked for)"),
+        ({}, (None, None, 8, 64), "it: 64 to 64 channels, 1x1, p4m: planar (its input is of unknown size)"),
+    ],
+)
+def test_the_second_convolution_of_a_separable_one(arguments, shape, text):
+    layer = ours.GroupSeparableConv2D(64, 3, "p4m", name="it", **arguments)
+    line = report(layer, *shape)
+    assert ("spectral" in line) == (layer._spectral is not None)
+    if ON_CPU or "for)" in text:
+        assert line.startswith(text)
+
+
 def test_models_in_models_and_other_layers():
     inner = zoo.create("p4m_small", filters=(3, 4), features=5, input_shape=(16, 16, 3))
     model = keras.Sequential([keras.layers.Rescaling(1 / 255), inner])

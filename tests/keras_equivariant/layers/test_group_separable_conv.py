@@ -61,12 +61,13 @@ def test_depthwise_agrees_with_the_formula(symmetry, size, stride, padding, lift
     assert relative_error(layer(x), expected) < TOLERANCES[dtype]
 
 
+@pytest.mark.parametrize("implementation", ["planar", "spectral"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lifts", [True, False])
 @pytest.mark.parametrize("symmetry", cases(["p2", "p4", "p4m"], ["p4m"]))
-def test_separable_agrees_with_the_formula(symmetry, lifts, dtype):
+def test_separable_agrees_with_the_formula(symmetry, lifts, dtype, implementation):
     x, group = inputs_for(symmetry, lifts, dtype), get_symmetry(symmetry)
-    layer = GroupSeparableConv2D(4, 3, symmetry, depth_multiplier=2, dtype=dtype)
+    layer = GroupSeparableConv2D(4, 3, symmetry, depth_multiplier=2, implementation=implementation, dtype=dtype)
     layer.build(x.shape)
     randomise(layer)
     z = depthwise_by_hand(x, to_numpy(layer.depthwise_kernel), symmetry)
@@ -157,3 +158,12 @@ def test_layer(layer_class, arguments):
 def test_bad_arguments(layer_class, first, arguments, shape, message):
     with pytest.raises(ValueError, match=message):
         layer_class(**{**first, "kernel_size": 3, **arguments})(random_array(*shape))
+
+
+def test_bad_implementations():
+    with pytest.raises(ValueError, match="`implementation` must be one of .*Received: implementation='fast'"):
+        GroupSeparableConv2D(4, 3, implementation="fast")
+    with pytest.raises(ValueError, match="can be 'spectral' .* only turns by 90 degrees.*Received: .*symmetry='p8'"):
+        GroupSeparableConv2D(4, 3, "p8", implementation="spectral")
+    with pytest.raises(ValueError, match="can be 'spectral' only on .* of known height and width. Received: input_sha"):
+        GroupSeparableConv2D(4, 3, implementation="spectral")(keras.Input((None, None, 3)))
