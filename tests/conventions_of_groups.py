@@ -87,18 +87,20 @@ GROUPS = [
             },
             (2, 6, 6, 8, 4),
             {"strides": 1, "dilation_rate": 2, "use_bias": False},
-            adds=("symmetry",),
+            adds=("symmetry", *by_name),
+            by_name=by_name,
             fixed=("data_format",),
             masks="dropped",
             why="As for group convolutions.",
         )
-        for layer, nearest, first, parts in (
-            (own.GroupDepthwiseConv2D, keras.layers.DepthwiseConv2D, {}, ("depthwise",)),
+        for layer, nearest, first, parts, by_name in (
+            (own.GroupDepthwiseConv2D, keras.layers.DepthwiseConv2D, {}, ("depthwise",), ()),
             (
                 own.GroupSeparableConv2D,
                 keras.layers.SeparableConv2D,
-                {"filters": 5},
+                {"filters": 5, "implementation": "planar"},
                 ("depthwise", "pointwise"),
+                ("implementation",),
             ),
         )
     ),
