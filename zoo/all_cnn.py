@@ -92,7 +92,7 @@ def p4_all_cnn_c(
     """The network on p4, or on another symmetry group.
 
     It is exactly invariant on every size. As published, with `downsampling="strided"`, its strides on 32x32 pixels
-    sample off the centre, so it is only approximately so.
+    sample off the centre, so the network is only approximately invariant.
 
     Args:
         input_shape: `(height, width, channels)` of the standardised images.

@@ -1,4 +1,4 @@
-"""Networks for images without an upright, equivariant to turns by 45 and by 22.5 degrees.
+"""Networks for images that have no up or down, equivariant to turns by 45 and by 22.5 degrees.
 
 Convolutions with filters of circular harmonics, each followed by batch norm and ReLU; a blurred average pooling after
 the first and the third; a 1x1 convolution to many maps, the maximum over orientations, the mean over space, a dense
@@ -75,7 +75,7 @@ def p16m_cnn(
     dropout: float = 0.0,
     name: str = "p16m_cnn",
 ) -> keras.Model:
-    """The network for sixteen turns and mirrors, of which the last layers keep the turns alone.
+    """The network for sixteen turns and mirrors, whose last layers keep the turns alone.
 
     A small part of a digit may be mirrored, the whole may not. So mirrors are given up before the 1x1 convolution,
     whose maps, and the classes, then tell a digit from its mirror image.
@@ -133,6 +133,6 @@ def _convolution(x, maps, size, symmetry, padding):
 
 
 def _halved(x):
-    """Every second cell of a blurred map, or, of an even size, the means of pairs: both turn onto themselves."""
+    """Every second cell of a blurred map; of an even size, the means of pairs. Both grids turn onto themselves."""
     window = tuple(2 - size % 2 for size in x.shape[1:3])
     return GroupAveragePooling2D(window, strides=2, blur=_BLUR)(x)

@@ -11,7 +11,7 @@ from keras_equivariant.arguments import check_counts, check_number
 
 
 def checked(builder: Callable[..., Any]) -> Callable[..., Any]:
-    """The same builder, which refuses what is no number, no sequence of numbers or no shape where it needs one.
+    """The same builder, with a check that arguments are numbers, sequences of numbers or shapes, as it needs them.
 
     Args:
         builder: Function of keyword arguments. A default that is an integer, or a tuple of integers, says what an
@@ -55,7 +55,7 @@ def _check_shape(shape):
 
 
 def _are_integers(values, lowest: float = 1):
-    """Whether these are integers, and at least so large."""
+    """Whether these are integers of at least `lowest`."""
     return isinstance(values, list | tuple) and all(
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= lowest for value in values
     )

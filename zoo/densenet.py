@@ -72,7 +72,8 @@ def p4m_densenet(
 ) -> keras.Model:
     """The densely connected network for histology, whose scores no quarter turn or mirror changes.
 
-    Where a map is odd, the mean of neighbouring cells makes it even before the 2x2 mean: it is exact on every size.
+    Where a map is odd, the mean of neighbouring cells makes it even before the 2x2 mean. So the network is exact on
+    every size.
 
     Args:
         input_shape: `(height, width, channels)` of the standardised images.

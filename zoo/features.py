@@ -14,7 +14,7 @@ _FARTHEST = 32  # how far from a size that does not suit, in pixels, to look for
 
 
 def build_exactly(builder: Callable[..., keras.Model], arguments: Mapping[str, Any]) -> keras.Model:
-    """Builds a network, if it is as equivariant on images of this size as it is on those that it was made for.
+    """Builds a network, if it is as equivariant on images of this size as on the images that it was made for.
 
     Args:
         builder: A builder of the zoo.
@@ -94,9 +94,9 @@ def _nearest_sizes(builder, arguments):
 def split(model: keras.Model) -> tuple[Tensor, list[keras.layers.Layer]]:
     """Finds where the head of a classifier begins.
 
-    The head is all that follows the last feature map, back from the scores, whose next layers hold a kernel: the last
-    convolution of a network that ends in scores for each position, the mean and the dense layers of others. The map
-    itself is on the group where the network is.
+    The head begins after the last feature map that a kernel follows on the way to the scores. If a network ends in
+    scores for each position, the head is the last convolution; else it is the mean and the dense layers. The map is on
+    the group where the network is.
 
     Args:
         model: A functional model with one input and one output.

@@ -156,7 +156,7 @@ def stored_arguments(builder: Callable[..., Any], arguments: Any, path: pathlib.
     """The arguments of a builder as a file holds them.
 
     Raises:
-        ValueError: If they are none of the builder's: the file is damaged, or of another version.
+        ValueError: If the builder has no such arguments: the file is damaged, or of another version.
     """
     try:
         inspect.signature(builder).bind(**arguments)

@@ -120,10 +120,10 @@ def p4m_small(
 
 
 def default_model(size: int, pictures: int, symmetry: str | None = "p4m") -> tuple[str, dict[str, Any]]:
-    """Chooses a network by what it shall be trained on.
+    """Chooses a network by the pictures that it is to be trained on.
 
-    Four stages see up to 38 pixels at once, each more stage twice as many: there is one more for each doubling of the
-    side from 128 pixels on, up to six in all. From 5,000 training pictures on, all widths are doubled.
+    Four stages see up to 38 pixels at once, each further stage twice as many. So there is one more for each doubling of
+    the side from 128 pixels on, up to six in all. From 5,000 training pictures on, all widths are doubled.
 
     Args:
         size: int, the shorter side of the pictures, in pixels.

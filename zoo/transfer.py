@@ -1,4 +1,4 @@
-"""Starts a network of the zoo from trained weights, for other classes, sizes or colours than they were trained on."""
+"""Starts a network of the zoo from trained weights, for other classes, sizes or colours than those of the training."""
 
 import inspect
 import os

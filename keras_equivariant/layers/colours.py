@@ -19,7 +19,7 @@ def foreign(x: Tensor) -> bool:
 
 
 def functions_for(x: Tensor) -> Any:
-    """`keras.ops`, or TensorFlow itself for its tensors: who holds one has imported it."""
+    """`keras.ops`, or TensorFlow itself for its tensors: whoever has such a tensor has imported TensorFlow."""
     return sys.modules["tensorflow"] if foreign(x) else ops
 
 

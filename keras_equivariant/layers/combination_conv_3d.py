@@ -108,7 +108,7 @@ class CombinationConv3D(CombinationConvolution, SeparableConv3D):
     """3-D convolution with one kernel for each input map, whose results are combined with learned weights.
 
     The formula is that of `CombinationConv2D`. It is computed as one convolution with the kernels `k_i a_ij`: backends
-    have no separable one of volumes.
+    have no separable convolution of volumes.
 
     Args:
         filters: int, the number of output maps.

@@ -23,10 +23,10 @@ _RANDOM = (
 
 
 def with_fewer_axes(initializer: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Has a random initialiser draw the same numbers with all axes but the last two in one.
+    """Makes a random initialiser draw the same numbers with all axes but the last two merged into one.
 
-    JAX compiles the drawing of each new shape, and takes four times as long for five axes as for four, which a group
-    kernel has one more of than an ordinary one. The fans of both shapes are the same.
+    JAX compiles the drawing of each new shape. For the five axes of a group kernel, this takes four times as long as
+    for the four of an ordinary one. The fans of both shapes are the same.
 
     Args:
         initializer: A Keras initialiser, or any function of a shape and a dtype; what is not one of Keras' own random

@@ -1,4 +1,4 @@
-"""What layers make of a batch without any picture."""
+"""What layers return for a batch without any picture."""
 
 import keras
 from keras import ops

@@ -91,8 +91,8 @@ def scaled(x: Tensor, values: Tensor) -> Tensor:
 def _by_rows(operation, x, values):
     """An operation of a map and of values that are the same at all positions of it.
 
-    An operator of Python: on TensorFlow, `ops.add` takes one value for each image for one for each channel, or row, if
-    there are as many of these as images.
+    By an operator of Python: on TensorFlow, `ops.add` mistakes one value for each image for one value for each channel
+    or row, if there are as many of these as images.
     """
     values = ops.cast(values, x.dtype)
     width = ops.shape(x)[-2] if len(x.shape) > 2 else None

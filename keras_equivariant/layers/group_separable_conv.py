@@ -102,7 +102,7 @@ class GroupDepthwiseConv2D(GroupDepthwiseConvolution, keras.layers.DepthwiseConv
 
 
 class Pointwise:
-    """The 1x1 convolution of a separable one, which is not a layer of its own, as far as others read it."""
+    """What other code reads of the 1x1 convolution in a separable one, which is no layer by itself."""
 
     def __init__(self, layer: Any) -> None:
         self.rank, self.kernel_size, self.strides, self.dilation_rate = 2, (1, 1), (1, 1), (1, 1)

@@ -1,4 +1,4 @@
-"""Images on a hexagonal grid, in axial coordinates, and the hexagon that turns by 60 degrees keep."""
+"""Images on a hexagonal grid, in axial coordinates, and the hexagon that stays in place under turns by 60 degrees."""
 
 import math
 from typing import Any

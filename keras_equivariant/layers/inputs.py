@@ -1,4 +1,4 @@
-"""What layers refuse before a backend meets it: inputs that are no tensors, or not of the numbers that they need."""
+"""Layers refuse inputs that are no tensors, or have the wrong kind of numbers, before a backend sees them."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -109,5 +109,5 @@ class OffsetConcatenate(keras.layers.Layer):
 
 
 def are_several(input_shape: Any) -> bool:
-    """Whether it is a list of shapes, and not the shape of a single input."""
+    """Whether the argument is a list of shapes, and not the shape of a single input."""
     return isinstance(input_shape, list | tuple) and bool(input_shape) and isinstance(input_shape[0], list | tuple)

@@ -1,4 +1,4 @@
-"""What layers share whose kernel is one of the offset-equivariant ones."""
+"""What layers with an offset-equivariant kernel share."""
 
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
@@ -18,7 +18,7 @@ PROJECTIONS = ("constraint", "forward")
 class ProjectedKernel(OneInput):
     """Projects the kernel of a layer, from its first value on; goes before a Keras class.
 
-    As a constraint, after each update of an optimizer, or in each forward pass, of whatever is stored.
+    Either by a constraint, after each update of an optimizer, or in each forward pass, whatever is stored.
     """
 
     # Of the Keras layer.

@@ -68,7 +68,7 @@ class Subsampling(OneInputOfAnyNumbers):
         self.built = True
 
     def down(self, inputs: Tensor) -> Tensor:
-        """The sum of each block, or its first cell: what the gains are multiplied with."""
+        """The sum of each block, or its first cell: what the gains multiply."""
         return _REDUCTIONS[self.reduction](inputs, self.n)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -258,7 +258,7 @@ class TableConv3D(TableConvolution, keras.layers.Conv3D):
 
 
 def _another(initializer):
-    """An initialiser like it that draws other numbers, if it has no seed: one of Keras repeats its own at each call."""
+    """A copy that draws other numbers, if it has no seed: an initialiser of Keras repeats its numbers at each call."""
     config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
     return initializer.clone() if "seed" in config and config["seed"] is None else initializer
 
