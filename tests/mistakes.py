@@ -19,7 +19,9 @@ def complaint(action):
         looked_at = files[-1:] if keras.config.backend() == "torch" else files
         if any(f"{os.sep}site-packages{os.sep}{name}{os.sep}" in file for file in looked_at for name in BACKENDS):
             return f"a backend's error: {found}"
-        ours = files[-1].startswith(str(ROOT)) and not files[-1].endswith("test_mistakes.py")
+        # An environment may lie inside of the project's folder.
+        installed = f"{os.sep}site-packages{os.sep}" in files[-1]
+        ours = files[-1].startswith(str(ROOT)) and not installed and not files[-1].endswith("test_mistakes.py")
         said = isinstance(error, ValueError) and "Received" in str(error)
         unexpected = isinstance(error, TypeError) and "argument" in str(error)  # as Python says it
         if not isinstance(error, ValueError | TypeError) or (ours and not said and not unexpected):
