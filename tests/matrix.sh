@@ -7,6 +7,7 @@ set -euo pipefail
 export XLA_FLAGS=--xla_backend_optimization_level=0  # quick code; JAX 0.5 ends at the other flags of the tests
 cd "$(dirname "$0")/.."
 rows=(
+    "tensorflow-light-oldest|tensorflow|light|keras==3.12.* tensorflow==2.19.*"
     "tensorflow-oldest|tensorflow|.[test]|keras==3.12.* tensorflow==2.20.*"
     "tensorflow-newest|tensorflow|.[test]|keras==3.15.* tensorflow==2.21.*"
     "jax-light|jax|light|keras==3.15.* jax==0.10.*"
