@@ -4,7 +4,7 @@
 #     tests/matrix.sh jax        the rows whose name has this in it
 # Further arguments go to pytest, the files to test above all.
 set -euo pipefail
-export XLA_FLAGS=--xla_backend_optimization_level=0  # quick code; JAX 0.5 ends at the other flags of the tests
+export XLA_FLAGS=--xla_backend_optimization_level=0  # quick code; old versions end at the other flags of the tests
 cd "$(dirname "$0")/.."
 rows=(
     "tensorflow-light-oldest|tensorflow|light|keras==3.12.* tensorflow==2.19.*"
