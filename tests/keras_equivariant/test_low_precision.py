@@ -1,6 +1,7 @@
 """Matrix products in 16 bits, which some processors get wrong where an einsum has an ellipsis."""
 
 import ast
+import functools
 
 import keras
 import numpy as np
@@ -13,8 +14,7 @@ from keras_equivariant.layers import FeatureGroupPooling, OffsetDense
 
 WIDTHS = cases(range(1, 16, 2), [1, 7])
 SHAPES = cases([(5,), (4, 1), (3, 4), (2, 3, 4), (2, 3, 1, 4)], [(5,), (4, 1), (2, 3, 4)])
-# Of numbers of 8 significant bits, which TensorFlow cuts off on processors without instructions for them.
-ROUNDING = 2.0**-7
+ROUNDING = 2.0**-8  # of numbers of 8 significant bits
 
 
 def rounded(x):
@@ -23,6 +23,15 @@ def rounded(x):
 
 def as_float64(x):
     return np.asarray(to_numpy(keras.ops.cast(x, "float32")), "float64")
+
+
+@functools.cache
+def rounding_of_products():
+    """On processors without instructions for these numbers, TensorFlow's products cut bits off instead of rounding."""
+    x, y = rounded(random_array(64, 1)), rounded(random_array(1, 64, seed=1))
+    exact = as_float64(x) @ as_float64(y)
+    cut_off = (np.abs(as_float64(keras.ops.matmul(x, y)) - exact) > ROUNDING * np.abs(exact)).any()
+    return 2 * ROUNDING if cut_off else ROUNDING
 
 
 def einsum_equations_with_ellipsis(path):
@@ -81,7 +90,7 @@ def test_layers_in_bfloat16(make, shape):
         for y in (layer(x), symbolic(layer, x)):
             assert "bfloat16" in str(y.dtype)
             assert y.shape == expected.shape
-            assert (np.abs(as_float64(y) - expected) <= roundings * ROUNDING * size).all(), width
+            assert (np.abs(as_float64(y) - expected) <= roundings * rounding_of_products() * size).all(), width
 
 
 def symbolic(layer, x):
